@@ -1,0 +1,74 @@
+"""cluster.toml -> frozen, validated dataclasses. (Loading and checking: see `load`.)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """One node as this file has it. Its `id` is its identity; addresses may differ per file.
+
+    Attributes:
+        grpc: host:port where callers reach it.
+        raft: host:port where the other nodes reach it.
+        data_dir: Relative paths are taken from the configuration file's directory.
+        region: Free text, shown in the status.
+    """
+
+    id: str
+    grpc: str
+    raft: str
+    data_dir: Path
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RaftConfig:
+    """Timings of the consensus protocol, in milliseconds.
+
+    heartbeat_ms * 3 <= election_timeout_ms_min < election_timeout_ms_max.
+    """
+
+    heartbeat_ms: int = 100
+    election_timeout_ms_min: int = 600
+    election_timeout_ms_max: int = 1200
+    connect_retry_ms: int = 200
+    snapshot_entries: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """PEM files: this node's certificate and key, and the authority that signs the peers'."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """What a node lets wait, and for how long."""
+
+    request_timeout_ms: int = 5_000
+    pending_commands_max: int = 20_000
+    pending_bytes_max: int = 64 * 1024 * 1024
+    entry_bytes_max: int = 1024 * 1024
+    drain_timeout_ms: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """A whole cluster.toml."""
+
+    name: str
+    nodes: tuple[NodeConfig, ...]
+    raft: RaftConfig = field(default_factory=RaftConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    tls: TlsConfig | None = None
+    allow_insecure_network: bool = False
+
+    def node(self, node_id: str) -> NodeConfig:
+        """The node of that id. Raises KeyError."""
+        return next(node for node in self.nodes if node.id == node_id)

@@ -1,0 +1,87 @@
+"""What became of a command, and its bytes between nodes and in the outcome table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import msgpack
+
+from namestore.core.records import Record, decode_record, encode_record
+from namestore.errors import InvariantViolation
+
+OUTCOME_FORMAT = 1
+
+
+class Verdict(IntEnum):
+    """How one name fared. The numbers are stored and sent: never re-used."""
+
+    GRANTED = 1
+    TAKEN = 2
+    NOT_TRIED = 3  # of an all-or-nothing request that another name of it brought down
+    RELEASED = 4
+    NAME_NOT_FOUND = 5
+    NOT_OWNER = 6
+    STALE_FENCE = 7
+    REQUEST_ID_REUSED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one name of a command fared.
+
+    Attributes:
+        verdict: What was decided.
+        revision: Of the registry, once this was decided.
+        record: GRANTED: the new holding. TAKEN, NOT_OWNER, STALE_FENCE: the one in the way.
+            RELEASED: the one that ended. Otherwise None.
+    """
+
+    verdict: Verdict
+    revision: int
+    record: Record | None = None
+
+
+# One per name of the command, in order.
+Decision = tuple[Outcome, ...]
+
+
+def encode_decision(decision: Decision) -> bytes:
+    """The bytes in which a decision travels between nodes and is remembered."""
+    packed: bytes = msgpack.packb(
+        (
+            OUTCOME_FORMAT,
+            [
+                (outcome.verdict, outcome.revision)
+                if outcome.record is None
+                else (
+                    outcome.verdict,
+                    outcome.revision,
+                    outcome.record.name,
+                    encode_record(outcome.record),
+                )
+                for outcome in decision
+            ],
+        )
+    )
+    return packed
+
+
+def decode_decision(data: bytes) -> Decision:
+    """The reverse of `encode_decision`.
+
+    Raises:
+        InvariantViolation: Bytes that no released version wrote.
+    """
+    fields: Any = msgpack.unpackb(data)
+    if fields[0] != OUTCOME_FORMAT:
+        raise InvariantViolation(f"outcome format {fields[0]} is not known here")
+    return tuple(
+        Outcome(
+            Verdict(verdict),
+            revision,
+            decode_record(record[0], record[1]) if record else None,
+        )
+        for verdict, revision, *record in fields[1]
+    )

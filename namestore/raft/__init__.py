@@ -1,0 +1,1 @@
+"""How the replicas agree: the hardened engine over PySyncObj, its transport, and `Replica`."""
