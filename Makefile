@@ -1,0 +1,55 @@
+# Everything one does with a clone. Nothing here writes outside it: the environment is .venv, pip
+# keeps no cache, and the caches of the tools stand beside the code (see .gitignore).
+
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.namestore-installed
+# Scratch directories of tests stay inside the clone, apart from those of another run beside this.
+PYTEST := mkdir -p .pytest_tmp && $(PYTHON) -m pytest --basetemp=.pytest_tmp/$$$$
+FAST_TESTS := $(wildcard tests/unit tests/properties tests/contract tests/golden)
+
+export PIP_NO_CACHE_DIR := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help env protos check-protos lint format check test demo clean
+.NOTPARALLEL:
+
+help: ## Say what can be made (this is what plain `make` does)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+env: $(STAMP) ## Create .venv with namestore and all its tools, or bring it up to date
+
+$(STAMP): pyproject.toml tools/make_env.sh
+	@bash tools/make_env.sh "$(VENV)"
+	@touch "$@"
+
+protos: env ## Write namestore/v1/ anew from protos/
+	$(PYTHON) tools/protos.py write
+
+check-protos: env ## Fail when namestore/v1/ is not what protos/ gives
+	$(PYTHON) tools/protos.py check
+
+format: env ## Bring the code into the one format, and mend what ruff can mend
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+lint: env check-protos ## Style, format, types, and the direction of imports
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict namestore
+	$(VENV)/bin/lint-imports --no-logo
+
+check: lint ## Everything that is fast: lint, and tests without processes or sockets
+	$(PYTEST) $(FAST_TESTS)
+
+test: lint ## Every check and every test; some start real clusters on loopback
+	$(PYTEST)
+
+demo: env ## Three nodes on this machine, shown at work, with words to go with it
+	@$(PYTHON) examples/demo.py
+
+clean: ## Remove everything the other targets made, the environment included
+	rm -rf "$(VENV)" .namestore build dist ./*.egg-info .hypothesis .coverage .coverage.*
+	rm -rf .mypy_cache .pytest_cache .pytest_tmp .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
