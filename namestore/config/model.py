@@ -1,9 +1,15 @@
-"""cluster.toml -> frozen, validated dataclasses. (Loading and checking: see `load`.)"""
+"""What a cluster.toml says, as frozen dataclasses.
+
+Plain values: how they are read and what is refused stands in `namestore.config.loading`. Every
+value that came through there keeps the ranges given beside its field.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from namestore.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,10 @@ class RaftConfig:
     """Timings of the consensus protocol, in milliseconds.
 
     heartbeat_ms * 3 <= election_timeout_ms_min < election_timeout_ms_max.
+
+    Attributes:
+        connect_retry_ms: Between two attempts to reach another node.
+        snapshot_entries: Kept in the log for nodes that lag; beyond it they get a snapshot.
     """
 
     heartbeat_ms: int = 100
@@ -49,7 +59,15 @@ class TlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """What a node lets wait, and for how long."""
+    """What a node lets wait, and for how long.
+
+    Attributes:
+        request_timeout_ms: No call waits longer, whatever deadline the caller sets.
+        pending_commands_max: Names asked for and not yet answered; beyond it, OVERLOADED.
+        pending_bytes_max: The same in bytes; entry_bytes_max <= pending_bytes_max.
+        entry_bytes_max: Commands in one log entry, unless a single command is larger.
+        drain_timeout_ms: From SIGTERM to the end of the process.
+    """
 
     request_timeout_ms: int = 5_000
     pending_commands_max: int = 20_000
@@ -60,7 +78,13 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """A whole cluster.toml."""
+    """A whole cluster.toml.
+
+    Attributes:
+        nodes: At least one; ids and, on one host, addresses and data directories differ.
+        tls: None: nodes and callers talk in the clear.
+        allow_insecure_network: Serve in the clear on an address that is not loopback.
+    """
 
     name: str
     nodes: tuple[NodeConfig, ...]
@@ -70,5 +94,13 @@ class ClusterConfig:
     allow_insecure_network: bool = False
 
     def node(self, node_id: str) -> NodeConfig:
-        """The node of that id. Raises KeyError."""
-        return next(node for node in self.nodes if node.id == node_id)
+        """The node of that id.
+
+        Raises:
+            ConfigError: There is none; the message names those there are.
+        """
+        for node in self.nodes:
+            if node.id == node_id:
+                return node
+        known = ", ".join(node.id for node in self.nodes)
+        raise ConfigError(f"no node has the id {node_id!a}; the configuration knows {known}")

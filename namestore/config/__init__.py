@@ -1,0 +1,25 @@
+"""cluster.toml: what it says (`model`), how it is read and what is refused (`loading`)."""
+
+from namestore.config.addresses import is_loopback, split_address
+from namestore.config.loading import DEV_GRPC_ADDRESS, check_node, dev_config, load
+from namestore.config.model import (
+    ClusterConfig,
+    LimitsConfig,
+    NodeConfig,
+    RaftConfig,
+    TlsConfig,
+)
+
+__all__ = [
+    "DEV_GRPC_ADDRESS",
+    "ClusterConfig",
+    "LimitsConfig",
+    "NodeConfig",
+    "RaftConfig",
+    "TlsConfig",
+    "check_node",
+    "dev_config",
+    "is_loopback",
+    "load",
+    "split_address",
+]
