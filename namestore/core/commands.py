@@ -10,32 +10,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from hashlib import blake2b
 from typing import Any
 
 import msgpack
 
-from namestore.core.limits import (
-    BATCH_REQUESTS_MAX,
-    PAYLOAD_BYTES_MAX,
-    REQUEST_ID_BYTES_MAX,
-)
+from namestore.core.limits import BATCH_REQUESTS_MAX, PAYLOAD_BYTES_MAX, REQUEST_ID_BYTES_MAX
+from namestore.core.packing import pack, unpack_fields
 from namestore.errors import InvariantViolation
 
 ENTRY_VERSION = 1
 
-_REGISTER = 1
-_REGISTER_ALL = 2
-_RELEASE = 3
+# Beyond it a time has no place in the keys of the state (eight bytes) and no meaning on a clock.
+_TIME_MS_MAX = 2**63 - 1
+
+
+class _Kind(IntEnum):
+    """What a command begins with. The numbers are stored: never re-used."""
+
+    REGISTER = 1
+    REGISTER_ALL = 2
+    RELEASE = 3
 
 
 class MalformedCommand(ValueError):
-    """Bytes that are not a command of a known kind. Never put into the log."""
+    """Not a command of a known kind. Never put into the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One name that is asked for. `name` is canonical; `display_name` is what the caller wrote."""
+    """One name that is asked for.
+
+    Attributes:
+        name: Canonical.
+        display_name: What the caller wrote; empty means: just that.
+        owner: Opaque.
+        payload: Opaque.
+    """
 
     name: str
     display_name: str
@@ -86,17 +98,27 @@ class Entry:
 
 
 def encode_command(command: Command) -> bytes:
-    """The bytes of one command; equal commands have equal bytes."""
+    """The bytes of one command; equal commands have equal bytes.
+
+    Raises:
+        MalformedCommand: What `decode_command` would not take. Found here, where the caller can
+            still be told, and not by the state machine, where it would stop every node.
+    """
     fields: tuple[Any, ...]
     match command:
         case Register(request_id, wanted):
-            fields = (_REGISTER, request_id, *_wanted_fields(wanted))
+            fields = (_Kind.REGISTER, _request_id(request_id), *_wanted_fields(wanted))
         case RegisterAll(request_id, many):
-            fields = (_REGISTER_ALL, request_id, [_wanted_fields(wanted) for wanted in many])
+            _check_names([wanted.name for wanted in many])
+            wanted_fields = [_wanted_fields(wanted) for wanted in many]
+            fields = (_Kind.REGISTER_ALL, _request_id(request_id), wanted_fields)
         case Release(request_id, name, owner, create_revision):
-            fields = (_RELEASE, request_id, name, owner, create_revision)
-    packed: bytes = msgpack.packb(fields)
-    return packed
+            fields = (_Kind.RELEASE, _request_id(request_id), _name(name), _text(owner))
+            fields = (*fields, _fence(create_revision))
+    try:
+        return pack(fields)
+    except (ValueError, OverflowError) as error:  # surrogates in text, numbers beyond 64 bits
+        raise MalformedCommand(f"not a command: {error}") from error
 
 
 def decode_command(data: bytes) -> Command:
@@ -107,28 +129,23 @@ def decode_command(data: bytes) -> Command:
     """
     try:
         fields = msgpack.unpackb(data, use_list=False)
-        kind = fields[0]
-        if kind == _REGISTER:
-            _, request_id, *rest = fields
-            return Register(_request_id(request_id), _wanted(rest))
-        if kind == _REGISTER_ALL:
-            _, request_id, many = fields
-            if not 1 <= len(many) <= BATCH_REQUESTS_MAX:
-                raise MalformedCommand(f"{len(many)} names in one command")
-            wanted = tuple(_wanted(item) for item in many)
-            if len({item.name for item in wanted}) != len(wanted):
-                raise MalformedCommand("a name twice in one command")
-            return RegisterAll(_request_id(request_id), wanted)
-        if kind == _RELEASE:
-            _, request_id, name, owner, create_revision = fields
-            if type(create_revision) is not int or create_revision < 0:
-                raise MalformedCommand("a fence that is not a revision")
-            return Release(_request_id(request_id), _text(name), _text(owner), create_revision)
-    except MalformedCommand:
-        raise
-    except (ValueError, TypeError, IndexError, KeyError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise MalformedCommand(f"not a command: {error}") from error
-    raise MalformedCommand(f"command kind {kind!r} is not known here")
+    if type(fields) is not tuple or not fields or type(fields[0]) is not int:
+        raise MalformedCommand("not a command: it does not begin with a kind")
+    match fields:
+        case (_Kind.REGISTER, request_id, *rest):
+            return Register(_request_id(request_id), _wanted(tuple(rest)))
+        case (_Kind.REGISTER_ALL, request_id, tuple(many)):
+            wanted = tuple(map(_wanted, many))
+            _check_names([item.name for item in wanted])
+            return RegisterAll(_request_id(request_id), wanted)
+        case (_Kind.RELEASE, request_id, name, owner, fence):
+            return Release(_request_id(request_id), _name(name), _text(owner), _fence(fence))
+        case _:
+            raise MalformedCommand(
+                f"command kind {fields[0]} with {len(fields)} fields is not known here"
+            )
 
 
 def fingerprint(command: bytes) -> bytes:
@@ -137,9 +154,18 @@ def fingerprint(command: bytes) -> bytes:
 
 
 def encode_entry(entry: Entry) -> bytes:
-    """The bytes of one log entry: the version, then time and commands."""
-    packed: bytes = msgpack.packb((entry.time_ms, entry.commands))
-    return bytes((ENTRY_VERSION,)) + packed
+    """The bytes of one log entry: the version, then time and commands.
+
+    Raises:
+        InvariantViolation: A time that is no whole number, or commands that are not bytes. Once
+            in the log it would stop every node; so it stops the one that made it.
+    """
+    commands = tuple(entry.commands)
+    if type(entry.time_ms) is not int or abs(entry.time_ms) > _TIME_MS_MAX:
+        raise InvariantViolation(f"{entry.time_ms!r} is no time for a log entry")
+    if not all(type(command) is bytes for command in commands):
+        raise InvariantViolation("a log entry holds bytes, and commands are encoded before")
+    return bytes((ENTRY_VERSION,)) + pack((entry.time_ms, commands))
 
 
 def decode_entry(data: bytes) -> Entry:
@@ -155,28 +181,53 @@ def decode_entry(data: bytes) -> Entry:
             f"log entry version {version} is not known to this version of namestore "
             f"(it knows {ENTRY_VERSION}); start the node with the version that wrote it, or newer"
         )
-    try:
-        time_ms, commands = msgpack.unpackb(memoryview(data)[1:], use_list=False)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise InvariantViolation(f"a log entry cannot be read: {error}") from error
-    return Entry(time_ms, commands)
+    match unpack_fields(data[1:], "a log entry"):
+        case (int(time_ms), tuple(commands)) if (
+            type(time_ms) is int
+            and abs(time_ms) <= _TIME_MS_MAX
+            and all(type(command) is bytes for command in commands)
+        ):
+            return Entry(time_ms, commands)
+        case _:
+            raise InvariantViolation("a log entry cannot be read: not a time and commands")
 
 
 def _wanted_fields(wanted: Wanted) -> tuple[str, str, str, bytes]:
+    # Mostly the two are the same, and then it is written once.
     display_name = wanted.display_name if wanted.display_name != wanted.name else ""
-    return (wanted.name, display_name, wanted.owner, wanted.payload)
+    return (_name(wanted.name), _text(display_name), _text(wanted.owner), _payload(wanted.payload))
 
 
-def _wanted(fields: Sequence[Any]) -> Wanted:
+def _wanted(fields: Any) -> Wanted:
+    if type(fields) is not tuple or len(fields) != 4:
+        raise MalformedCommand("a name asked for without all its fields")
     name, display_name, owner, payload = fields
-    if type(payload) is not bytes or len(payload) > PAYLOAD_BYTES_MAX:
-        raise MalformedCommand("a payload that is too long, or not bytes")
-    return Wanted(_text(name), _text(display_name) or name, _text(owner), payload)
+    return Wanted(_name(name), _text(display_name) or name, _text(owner), _payload(payload))
+
+
+def _check_names(names: list[str]) -> None:
+    if not 1 <= len(names) <= BATCH_REQUESTS_MAX:
+        raise MalformedCommand(f"{len(names)} names in one command")
+    if len(set(names)) != len(names):
+        raise MalformedCommand("a name twice in one command")
+
+
+def _name(value: Any) -> str:
+    name = _text(value)
+    if not name:
+        raise MalformedCommand("a name that is empty")
+    return name
 
 
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise MalformedCommand("a field that is not text")
+    return value
+
+
+def _payload(value: Any) -> bytes:
+    if type(value) is not bytes or len(value) > PAYLOAD_BYTES_MAX:
+        raise MalformedCommand("a payload that is too long, or not bytes")
     return value
 
 
@@ -186,3 +237,7 @@ def _request_id(value: Any) -> bytes:
     return value
 
 
+def _fence(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise MalformedCommand("a fence that is not a revision")
+    return value

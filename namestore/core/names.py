@@ -15,7 +15,11 @@ from namestore.errors import InvalidName
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _ASCII_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}:[\x20-\x7e]{1,512}")
-_REFUSED_CATEGORIES = {"Cc": "a control character", "Cs": "a surrogate", "Cn": "an unassigned code point"}
+_REFUSED_CATEGORIES = {
+    "Cc": "a control character",
+    "Cs": "a surrogate",
+    "Cn": "an unassigned code point",
+}
 
 
 def canonical_name(text: str) -> str:

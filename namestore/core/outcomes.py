@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-import msgpack
-
+from namestore.core.packing import pack, unpack_fields
 from namestore.core.records import Record, decode_record, encode_record
 from namestore.errors import InvariantViolation
 
@@ -25,6 +24,9 @@ class Verdict(IntEnum):
     NOT_OWNER = 6
     STALE_FENCE = 7
     REQUEST_ID_REUSED = 8
+
+
+_VERDICTS = frozenset(Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ Decision = tuple[Outcome, ...]
 
 def encode_decision(decision: Decision) -> bytes:
     """The bytes in which a decision travels between nodes and is remembered."""
-    packed: bytes = msgpack.packb(
+    return pack(
         (
             OUTCOME_FORMAT,
             [
@@ -65,7 +67,6 @@ def encode_decision(decision: Decision) -> bytes:
             ],
         )
     )
-    return packed
 
 
 def decode_decision(data: bytes) -> Decision:
@@ -74,14 +75,19 @@ def decode_decision(data: bytes) -> Decision:
     Raises:
         InvariantViolation: Bytes that no released version wrote.
     """
-    fields: Any = msgpack.unpackb(data)
+    fields = unpack_fields(data, "a decision")
     if fields[0] != OUTCOME_FORMAT:
         raise InvariantViolation(f"outcome format {fields[0]} is not known here")
-    return tuple(
-        Outcome(
-            Verdict(verdict),
-            revision,
-            decode_record(record[0], record[1]) if record else None,
-        )
-        for verdict, revision, *record in fields[1]
-    )
+    if len(fields) != 2 or type(fields[1]) is not tuple:
+        raise InvariantViolation("a decision cannot be read: its outcomes are missing")
+    return tuple(map(_decode_outcome, fields[1]))
+
+
+def _decode_outcome(fields: Any) -> Outcome:
+    match fields:
+        case (int(verdict), int(revision)) if verdict in _VERDICTS:
+            return Outcome(Verdict(verdict), revision)
+        case (int(verdict), int(revision), str(name), bytes(data)) if verdict in _VERDICTS:
+            return Outcome(Verdict(verdict), revision, decode_record(name, data))
+        case _:
+            raise InvariantViolation("a decision cannot be read: not an outcome")

@@ -7,13 +7,13 @@ the end under a new number; golden files under tests/golden hold every format ev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import msgpack
-
+from namestore.core.packing import check_types, pack, unpack_fields
 from namestore.errors import InvariantViolation
 
 RECORD_FORMAT = 1
+
+_TYPES = (int, str, str, bytes, bytes, int, int, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Record:
 
 def encode_record(record: Record) -> bytes:
     """The record without its name, which is the key it is stored under."""
-    packed: bytes = msgpack.packb(
+    return pack(
         (
             RECORD_FORMAT,
             record.display_name if record.display_name != record.name else "",
@@ -56,7 +56,6 @@ def encode_record(record: Record) -> bytes:
             record.create_time_ms,
         )
     )
-    return packed
 
 
 def decode_record(name: str, data: bytes) -> Record:
@@ -65,9 +64,10 @@ def decode_record(name: str, data: bytes) -> Record:
     Raises:
         InvariantViolation: Bytes that no released version wrote.
     """
-    fields: Any = msgpack.unpackb(data)
+    fields = unpack_fields(data, "a record")
     if fields[0] != RECORD_FORMAT:
         raise InvariantViolation(f"record format {fields[0]} of {name!a} is not known here")
+    check_types(fields, _TYPES, "a record")
     _, display_name, owner, payload, request_id, create_revision, changed, create_time_ms = fields
     return Record(
         name=name,

@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
-
 from namestore.core import state as st
 from namestore.core.commands import (
     Command,
@@ -31,8 +29,10 @@ from namestore.core.commands import (
 )
 from namestore.core.limits import OUTCOME_RETENTION_MS
 from namestore.core.outcomes import Decision, Outcome, Verdict, decode_decision, encode_decision
+from namestore.core.packing import check_types, pack, unpack_fields
 from namestore.core.records import Record, decode_record, encode_record
 from namestore.core.state import StateMeta, StateReader
+from namestore.errors import InvariantViolation
 
 # How many past entries' outcomes one entry may forget: bounded work, and still faster than
 # outcomes are added.
@@ -63,6 +63,7 @@ def apply_entry(
         InvariantViolation: The entry does not follow `meta`, or the state cannot be read.
         MalformedCommand: A command that should never have got into the log.
     """
+    _check_place(meta, index, term)
     step = _Step(state, meta, index, term, entry.time_ms)
     commands = [decode_command(data) for data in entry.commands]
     step.prefetch(commands)
@@ -73,9 +74,22 @@ def apply_entry(
 
 
 def apply_nothing(meta: StateMeta, index: int, term: int) -> Applied:
-    """What an entry without commands does: the applied index moves on."""
+    """What an entry without commands does: the applied index moves on.
+
+    Raises:
+        InvariantViolation: The entry does not follow `meta`.
+    """
+    _check_place(meta, index, term)
     moved = meta._replace(applied_index=index, applied_term=term)
     return Applied({st.META_KEY: st.encode_meta(moved)}, [], moved)
+
+
+def _check_place(meta: StateMeta, index: int, term: int) -> None:
+    if index != meta.applied_index + 1 or term < meta.applied_term:
+        raise InvariantViolation(
+            f"entry {index} of term {term} does not follow entry {meta.applied_index} "
+            f"of term {meta.applied_term}, the last one applied"
+        )
 
 
 class _Step:
@@ -88,8 +102,9 @@ class _Step:
         self._meta = meta
         self._index = index
         self._term = term
-        # Log time never runs backwards, whatever the leaders' clocks do.
-        self._time_ms = max(meta.time_ms, time_ms)
+        # Log time never runs backwards, whatever the leaders' clocks do. It begins at 1, because
+        # `oldest_outcome_ms` 0 means that nothing is remembered.
+        self._time_ms = max(meta.time_ms, time_ms, 1)
         self._revision = meta.revision
         self._name_count = meta.name_count
         self._cache: dict[bytes, bytes | None] = {}
@@ -116,21 +131,23 @@ class _Step:
         mark = fingerprint(data)
         if known is not None:
             return self._decided_before(known, command, mark)
+        revision = self._revision
+        decision: Decision
         match command:
             case Register(request_id, wanted):
-                decision = (self._register(request_id, wanted),)
+                decision = self._register(request_id, (wanted,))
             case RegisterAll(request_id, many):
-                decision = self._register_all(request_id, many)
+                decision = self._register(request_id, many)
             case Release():
                 decision = (self._release(command),)
-        self._remember(command.request_id, mark, decision)
+        self._remember(command.request_id, mark, decision, changed=self._revision > revision)
         return decision
 
     def finish(self, decisions: list[Decision]) -> Applied:
         oldest_ms = self._meta.oldest_outcome_ms
         if self._remembered:
             key = st.outcome_time_key(self._time_ms, self._index)
-            self._changes[key] = msgpack.packb(self._remembered)
+            self._changes[key] = pack(tuple(self._remembered))
             oldest_ms = oldest_ms or self._time_ms
         meta = StateMeta(
             self._index,
@@ -145,27 +162,27 @@ class _Step:
 
     # -- deciding ---------------------------------------------------------------------------
 
-    def _register(self, request_id: bytes, wanted: Wanted) -> Outcome:
-        holder = self._record(wanted.name)
-        if holder is None:
-            return self._grant(request_id, wanted)
-        if holder.request_id == request_id:
-            # Forgotten by the outcome table, but the holding itself remembers.
-            return Outcome(Verdict.GRANTED, self._revision, holder)
-        return Outcome(Verdict.TAKEN, self._revision, holder)
-
-    def _register_all(self, request_id: bytes, many: tuple[Wanted, ...]) -> Decision:
+    def _register(self, request_id: bytes, many: tuple[Wanted, ...]) -> Decision:
+        """All of the names or none; for one name that is simply: if it is free."""
         holders = [self._record(wanted.name) for wanted in many]
         if all(holder is None for holder in holders):
             return tuple(self._grant(request_id, wanted) for wanted in many)
-        if all(holder is not None and holder.request_id == request_id for holder in holders):
-            return tuple(Outcome(Verdict.GRANTED, self._revision, holder) for holder in holders)
         return tuple(
-            Outcome(Verdict.TAKEN, self._revision, holder)
-            if holder is not None
-            else Outcome(Verdict.NOT_TRIED, self._revision)
-            for holder in holders
+            self._stands(request_id, wanted, holder)
+            for wanted, holder in zip(many, holders, strict=True)
         )
+
+    def _stands(self, request_id: bytes, wanted: Wanted, holder: Record | None) -> Outcome:
+        """How a name fares of which at least one neighbour, or itself, is held already."""
+        if holder is None:
+            return Outcome(Verdict.NOT_TRIED, self._revision)
+        if holder.request_id != request_id:
+            return Outcome(Verdict.TAKEN, self._revision, holder)
+        # A retry so late that the outcome table has forgotten it; the holding itself remembers.
+        # Unless the content gives it away as another request under a request_id used before.
+        if holder.mod_revision == holder.create_revision and not _asks_for(wanted, holder):
+            return Outcome(Verdict.REQUEST_ID_REUSED, self._revision)
+        return Outcome(Verdict.GRANTED, self._revision, holder)
 
     def _grant(self, request_id: bytes, wanted: Wanted) -> Outcome:
         self._revision += 1
@@ -189,20 +206,24 @@ class _Step:
 
     # -- remembering ------------------------------------------------------------------------
 
-    def _remember(self, request_id: bytes, mark: bytes, decision: Decision) -> None:
-        """Keeps what was decided. A grant is rebuilt from the command: only its place is kept."""
+    def _remember(
+        self, request_id: bytes, mark: bytes, decision: Decision, *, changed: bool
+    ) -> None:
+        """Keeps what was decided. A fresh grant is rebuilt from the command: its place is enough.
+
+        A grant that was only recognised again is kept whole: its holding began at another time.
+        """
         first = decision[0]
-        granted = first.verdict is Verdict.GRANTED and first.record is not None
-        value: tuple[Any, ...] = (
-            (mark, self._time_ms, first.record.create_revision if first.record else 0)
-            if granted
-            else (mark, self._time_ms, 0, encode_decision(decision))
-        )
-        self._write(st.outcome_key(request_id), msgpack.packb(value))
+        value: tuple[Any, ...]
+        if changed and first.verdict is Verdict.GRANTED:
+            value = (mark, self._time_ms, first.revision)
+        else:
+            value = (mark, self._time_ms, 0, encode_decision(decision))
+        self._write(st.outcome_key(request_id), pack(value))
         self._remembered.append(request_id)
 
     def _decided_before(self, known: bytes, command: Command, mark: bytes) -> Decision:
-        stored_mark, time_ms, revision, *rest = msgpack.unpackb(known)
+        stored_mark, time_ms, revision, *rest = _remembered_fields(known)
         if stored_mark != mark:
             names = len(command.wanted) if isinstance(command, RegisterAll) else 1
             return (Outcome(Verdict.REQUEST_ID_REUSED, self._revision),) * names
@@ -213,8 +234,8 @@ class _Step:
                 many: tuple[Wanted, ...] = (wanted,)
             case RegisterAll(request_id, many):
                 pass
-            case _:  # only registers are stored without their decision
-                return (Outcome(Verdict.REQUEST_ID_REUSED, self._revision),)
+            case _:
+                raise InvariantViolation("a release is remembered as a grant")
         return tuple(
             Outcome(
                 Verdict.GRANTED,
@@ -230,15 +251,13 @@ class _Step:
         if not oldest_ms or oldest_ms >= horizon_ms:
             return oldest_ms
         start = st.outcome_time_key(oldest_ms, 0)
-        swept = 0
-        for key, value in self._state.scan(start, st.OUTCOME_TIME_PREFIX):
+        for swept, (key, value) in enumerate(self._state.scan(start, st.OUTCOME_TIME_PREFIX)):
             time_ms = int.from_bytes(key[1:9], "big")
             if time_ms >= horizon_ms or swept == _SWEEP_ENTRIES_MAX:
                 return time_ms
             self._changes[key] = None
-            for request_id in msgpack.unpackb(value):
+            for request_id in unpack_fields(value, "a list of remembered requests"):
                 self._changes.setdefault(st.outcome_key(request_id), None)
-            swept += 1
         return self._time_ms if self._remembered else 0
 
     # -- the state beneath ------------------------------------------------------------------
@@ -249,6 +268,22 @@ class _Step:
 
     def _write(self, key: bytes, value: bytes | None) -> None:
         self._cache[key] = self._changes[key] = value
+
+
+def _remembered_fields(data: bytes) -> tuple[Any, ...]:
+    """Mark, time, revision of the first grant, and the decision where that is not enough."""
+    fields = unpack_fields(data, "a remembered outcome")
+    types = (bytes, int, int, bytes) if len(fields) == 4 else (bytes, int, int)
+    check_types(fields, types, "a remembered outcome")
+    return fields
+
+
+def _asks_for(wanted: Wanted, holder: Record) -> bool:
+    return (wanted.display_name or wanted.name, wanted.owner, wanted.payload) == (
+        holder.display_name,
+        holder.owner,
+        holder.payload,
+    )
 
 
 def _granted_record(request_id: bytes, wanted: Wanted, revision: int, time_ms: int) -> Record:

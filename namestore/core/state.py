@@ -13,10 +13,9 @@ Numbers in keys are big-endian, so that the order of the bytes is the order of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import msgpack
-
+from namestore.core.packing import check_types, pack, unpack_fields
 from namestore.errors import InvariantViolation
 
 STATE_FORMAT = 1
@@ -59,26 +58,29 @@ class StateMeta(NamedTuple):
     oldest_outcome_ms: int = 0
 
 
+_META_TYPES = (int,) * (1 + len(StateMeta._fields))
+
+
 def encode_meta(meta: StateMeta) -> bytes:
     """The bytes of `m`."""
-    packed: bytes = msgpack.packb((STATE_FORMAT, *meta))
-    return packed
+    return pack((STATE_FORMAT, *meta))
 
 
 def decode_meta(data: bytes | None) -> StateMeta:
     """The reverse of `encode_meta`; an empty state has none.
 
     Raises:
-        InvariantViolation: A format this program does not know.
+        InvariantViolation: A format this program does not know, or damage.
     """
     if data is None:
         return StateMeta()
-    fields: Any = msgpack.unpackb(data)
+    fields = unpack_fields(data, "where the state stands")
     if fields[0] != STATE_FORMAT:
         raise InvariantViolation(
             f"the state has format {fields[0]}, this version of namestore knows {STATE_FORMAT}; "
             "start the node with the version that wrote it, or newer"
         )
+    check_types(fields, _META_TYPES, "where the state stands")
     return StateMeta(*fields[1:])
 
 
