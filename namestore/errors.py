@@ -10,6 +10,7 @@ The first split answers what a caller needs to know first: *did it happen?*
     │   ├── NotOwner
     │   ├── StaleFence
     │   ├── RevisionCompacted
+    │   ├── NameTaken           (client) the slug that was asked for was not granted
     │   └── SlugsExhausted      (client) every attempt met a name that was taken
     ├── AccessDenied            never applied; who you are, or what you may do
     │   ├── Unauthenticated
@@ -36,7 +37,7 @@ table that pairs it with a gRPC status code is `namestore.rpc.status`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class NamestoreError(Exception):
@@ -93,6 +94,18 @@ class RevisionCompacted(Refused):
     """The feed no longer reaches back that far; see `metadata["oldest_revision"]`."""
 
     REASON = "REVISION_COMPACTED"
+
+
+class NameTaken(Refused):
+    """A chosen slug was not granted; `metadata["refusal"]` says why, such as TAKEN.
+
+    Attributes:
+        record: The `namestore.client.values.NameRecord` in the way, or None.
+    """
+
+    def __init__(self, message: str, record: Any = None, **metadata: str) -> None:
+        super().__init__(message, **metadata)
+        self.record = record
 
 
 class SlugsExhausted(Refused):
@@ -157,6 +170,12 @@ class OutcomeUnknown(NamestoreError):
     """The request may have been applied, or may still be: retry with the same request_id."""
 
     REASON = "OUTCOME_UNKNOWN"
+
+    @property
+    def request_id(self) -> bytes | None:
+        """Of the request whose outcome is unknown, where a client raised it: to send it again."""
+        text = self.metadata.get("request_id")
+        return bytes.fromhex(text) if text else None
 
 
 class ClientMisuse(NamestoreError):

@@ -1,0 +1,227 @@
+"""Carry the effects of an operation out: in the caller's thread, or on the caller's event loop.
+
+Not responsible for any decision: both drivers run the same operations over the same networks.
+
+Both refuse to work where the network cannot: after `close`, and in a forked child, which would
+share its parent's sockets without the threads that serve them. Invariant: the network is touched
+only after that check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from namestore.client.methods import Method
+from namestore.client.network import (
+    Ask,
+    Effect,
+    Failure,
+    Network,
+    NoAnswer,
+    Operation,
+    Send,
+    SendAll,
+    Silence,
+    Sleep,
+)
+from namestore.errors import ClientMisuse, NamestoreError
+
+ResultT = TypeVar("ResultT")
+
+
+class Driver:
+    """What both drivers share: the guarded network."""
+
+    def __init__(self, network: Network) -> None:
+        self._guarded = network
+        self._process_id = os.getpid()
+        self._closed = False
+
+    def _network(self) -> Network:
+        if os.getpid() != self._process_id:
+            raise ClientMisuse(
+                "this client was made before a fork and cannot be used in the child; "
+                "make a NameStore in the child, after the fork"
+            )
+        if self._closed:
+            raise ClientMisuse("this client is closed; make another NameStore")
+        return self._guarded
+
+    def open_stream(
+        self, endpoint: str, method: Method[Any, Any], request: Message
+    ) -> tuple[Iterator[Message], Callable[[], None]]:
+        """Opens a stream whose messages are taken in the caller's thread."""
+        return self._network().stream(endpoint, method, request)
+
+    def close(self) -> None:
+        """Closes the network.
+
+        A second call does nothing, nor does one in a forked child: its parent uses the connections.
+        """
+        if not self._closed:
+            self._closed = True
+            if os.getpid() == self._process_id:
+                self._guarded.close()
+
+    def _ask(self, effect: Ask) -> None:
+        send = effect.send
+        self._network().submit(send.endpoint, send.method, send.request, send.timeout, effect.done)
+
+
+class BlockingDriver(Driver):
+    """Runs operations in the calling thread. Thread-safe.
+
+    Args:
+        sleep: For tests; seconds.
+    """
+
+    def __init__(self, network: Network, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(network)
+        self._sleep = sleep
+        self._warned = False
+
+    def run(self, operation: Operation[ResultT]) -> ResultT:
+        """Runs an operation to its end and returns, or raises, what it does."""
+        self._warn_inside_event_loop()
+        outcome: object = None
+        try:
+            while True:
+                if isinstance(outcome, (NamestoreError, NoAnswer)):
+                    effect = operation.throw(outcome)
+                else:
+                    effect = operation.send(outcome)
+                outcome = self._perform(effect)
+        except StopIteration as finished:
+            result: ResultT = finished.value
+            return result
+        finally:
+            operation.close()
+
+    def _warn_inside_event_loop(self) -> None:
+        if self._warned:
+            return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._warned = True
+        warnings.warn(
+            "a blocking namestore client is used inside a running event loop and blocks it; "
+            "use namestore.aio.NameStore there",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+
+    def _perform(self, effect: Effect) -> object:
+        """What the operation is resumed with; a failure is thrown into it."""
+        try:
+            match effect:
+                case Send(endpoint, method, request, timeout):
+                    return self._network().call(endpoint, method, request, timeout)
+                case Sleep(seconds):
+                    self._network()
+                    self._sleep(seconds)
+                case Ask():
+                    self._ask(effect)
+                case SendAll(sends):
+                    return self._send_all(sends)
+        except (NamestoreError, NoAnswer) as failure:
+            return failure
+        return None
+
+    def _send_all(self, sends: tuple[Send, ...]) -> list[Message | Failure]:
+        answers: queue.SimpleQueue[tuple[int, Message | Failure]] = queue.SimpleQueue()
+        network = self._network()
+        gathered: list[Message | Failure] = [_unanswered(send) for send in sends]
+        for index, send in enumerate(sends):
+            network.submit(
+                send.endpoint,
+                send.method,
+                send.request,
+                send.timeout,
+                lambda answer, index=index: answers.put((index, answer)),  # type: ignore[misc]
+            )
+        for _ in sends:
+            index, answer = answers.get()
+            gathered[index] = answer
+        return gathered
+
+
+class AsyncDriver(Driver):
+    """Runs operations on whichever event loop the caller runs, several of them if need be.
+
+    Networks call back from threads of their own; the loop is woken thread-safely.
+
+    Args:
+        sleep: For tests; a coroutine function of seconds.
+    """
+
+    def __init__(self, network: Network, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
+        super().__init__(network)
+        self._sleep = sleep
+
+    async def run(self, operation: Operation[ResultT]) -> ResultT:
+        """Runs an operation to its end. Cancelling it gives the attempt under way up."""
+        outcome: object = None
+        try:
+            while True:
+                if isinstance(outcome, (NamestoreError, NoAnswer)):
+                    effect = operation.throw(outcome)
+                else:
+                    effect = operation.send(outcome)
+                outcome = await self._perform(effect)
+        except StopIteration as finished:
+            result: ResultT = finished.value
+            return result
+        finally:
+            operation.close()
+
+    async def _perform(self, effect: Effect) -> object:
+        try:
+            match effect:
+                case Send():
+                    return await self._send(effect)
+                case Sleep(seconds):
+                    self._network()
+                    await self._sleep(seconds)
+                case Ask():
+                    self._ask(effect)
+                case SendAll(sends):
+                    return list(await asyncio.gather(*(self._send(send) for send in sends)))
+        except (NamestoreError, NoAnswer) as failure:
+            return failure
+        return None
+
+    async def _send(self, send: Send) -> Message | Failure:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Message | Failure] = loop.create_future()
+
+        def settle(answer: Message | Failure) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        def done(answer: Message | Failure) -> None:
+            # A loop that was closed meanwhile has nobody left who waits.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, answer)
+
+        cancel = self._network().submit(
+            send.endpoint, send.method, send.request, send.timeout, done
+        )
+        try:
+            return await answered
+        finally:
+            if not answered.done() or answered.cancelled():
+                cancel()
+
+
+def _unanswered(send: Send) -> NoAnswer:
+    return NoAnswer(send.endpoint, Silence.LOST, "was not asked")

@@ -1,0 +1,44 @@
+"""What the two faces of the client share: how one is made.
+
+Not responsible for any call. Invariant: a client's endpoints and network never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import ClassVar, Generic, Self, TypeVar
+
+from namestore.client.drivers import Driver
+from namestore.client.endpoints import Endpoints, parse_endpoints
+from namestore.client.grpc_network import GrpcNetwork
+from namestore.client.network import Network
+from namestore.client.requests import checked_timeout
+from namestore.client.session import Session
+
+DriverT = TypeVar("DriverT", bound=Driver)
+
+
+class Face(Generic[DriverT]):
+    """A client over some network, driven by `DRIVER`; see the faces for what it takes."""
+
+    DRIVER: ClassVar[type[Driver]]
+
+    _driver: DriverT
+    _session: Session
+
+    def __init__(self, endpoints: str | Sequence[str], *, timeout: float = 5.0) -> None:
+        addresses = parse_endpoints(endpoints)
+        seconds = checked_timeout(timeout)
+        self._assemble(Session(Endpoints(addresses, Random()), seconds), GrpcNetwork())
+
+    @classmethod
+    def over(cls, network: Network, session: Session) -> Self:
+        """A client over another network, such as one inside the process."""
+        client = cls.__new__(cls)
+        client._assemble(session, network)
+        return client
+
+    def _assemble(self, session: Session, network: Network) -> None:
+        self._session = session
+        self._driver = self.DRIVER(network)  # type: ignore[assignment]  # DRIVER is DriverT's class

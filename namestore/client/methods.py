@@ -1,0 +1,63 @@
+"""The remote methods a client may call, and the one thing to know before a retry: is it a write?
+
+Invariant: a method is a read only if sending it any number of times changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from namestore.v1 import cluster_pb2 as cluster
+from namestore.v1 import registry_pb2 as registry
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+REGISTRY_SERVICE = "namestore.v1.NameRegistry"
+CLUSTER_SERVICE = "namestore.v1.Cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[RequestT, ResponseT]):
+    """One rpc. `writes`: it may change the registry, so retries need the same request_id."""
+
+    service: str
+    name: str
+    request_type: type[RequestT]
+    response_type: type[ResponseT]
+    writes: bool
+
+    @property
+    def path(self) -> str:
+        """As gRPC spells it."""
+        return f"/{self.service}/{self.name}"
+
+
+def _write(
+    name: str, request_type: type[RequestT], response_type: type[ResponseT]
+) -> Method[RequestT, ResponseT]:
+    return Method(REGISTRY_SERVICE, name, request_type, response_type, writes=True)
+
+
+def _read(
+    name: str, request_type: type[RequestT], response_type: type[ResponseT]
+) -> Method[RequestT, ResponseT]:
+    return Method(REGISTRY_SERVICE, name, request_type, response_type, writes=False)
+
+
+REGISTER = _write("Register", registry.RegisterRequest, registry.RegisterResponse)
+REGISTER_MANY = _write("RegisterMany", registry.RegisterManyRequest, registry.RegisterManyResponse)
+RELEASE = _write("Release", registry.ReleaseRequest, registry.ReleaseResponse)
+UPDATE = _write("Update", registry.UpdateRequest, registry.UpdateResponse)
+CONFIRM = _write("Confirm", registry.ConfirmRequest, registry.ConfirmResponse)
+RENAME = _write("Rename", registry.RenameRequest, registry.RenameResponse)
+LOOKUP = _read("Lookup", registry.LookupRequest, registry.LookupResponse)
+LOOKUP_MANY = _read("LookupMany", registry.LookupManyRequest, registry.LookupManyResponse)
+LIST = _read("List", registry.ListRequest, registry.ListResponse)
+WATCH = _read("Watch", registry.WatchRequest, registry.Event)
+STATUS = Method(
+    CLUSTER_SERVICE, "Status", cluster.StatusRequest, cluster.StatusResponse, writes=False
+)

@@ -1,0 +1,166 @@
+"""Requests as they go over the wire, built from what an application passes.
+
+Refuses only what cannot be sent at all; whether a name is one is the server's to say, by its
+tables. Invariant: a write request carries a request_id, drawn here once unless the caller gave it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+
+from namestore.client.values import NewName
+from namestore.core.limits import REQUEST_ID_BYTES_MAX
+from namestore.errors import InvalidName, InvalidRequest
+from namestore.v1 import registry_pb2 as registry
+
+REQUEST_ID_BYTES = 16
+
+
+def drawn_request_id(given: object) -> bytes:
+    """The caller's request_id, or a fresh random one.
+
+    Raises:
+        InvalidRequest: An empty or too long one.
+    """
+    if given is None:
+        return os.urandom(REQUEST_ID_BYTES)
+    if not isinstance(given, bytes) or not 1 <= len(given) <= REQUEST_ID_BYTES_MAX:
+        raise InvalidRequest(
+            f"request_id must be 1 to {REQUEST_ID_BYTES_MAX} bytes", field="request_id"
+        )
+    return given
+
+
+def member_request_id(whole: bytes, index: int) -> bytes:
+    """The request_id of one member of a batch: always the same for the same batch and place."""
+    digest = hashlib.blake2b(whole, digest_size=REQUEST_ID_BYTES, person=b"namestore-batch")
+    digest.update(index.to_bytes(8, "big"))
+    return digest.digest()
+
+
+def checked_name(name: str) -> str:
+    """The name, if it can be sent.
+
+    Raises:
+        InvalidName: Not text, or text that has no UTF-8.
+    """
+    return _checked_text(name, "name", InvalidName)
+
+
+def checked_timeout(timeout: float) -> float:
+    """Raises `InvalidRequest` unless `timeout` is a positive number of seconds."""
+    if not timeout > 0:
+        raise InvalidRequest(f"timeout is {timeout!r}; it must be above 0 seconds", field="timeout")
+    return min(float(timeout), 1e6)
+
+
+def checked_revision(revision: object, field: str = "create_revision") -> int:
+    """Raises `InvalidRequest` unless `revision` is a whole number that a revision can be."""
+    if not isinstance(revision, int) or not 0 <= revision < 2**64:
+        raise InvalidRequest(f"{field} is {revision!r}; it must be 0 or a revision", field=field)
+    return revision
+
+
+def register_request(
+    name: str,
+    owner: str,
+    payload: bytes,
+    ttl: float | timedelta | None,
+    request_id: bytes,
+) -> registry.RegisterRequest:
+    """A Register request. Raises `InvalidRequest` for what cannot be sent."""
+    return registry.RegisterRequest(
+        name=checked_name(name),
+        owner=checked_owner(owner),
+        request_id=request_id,
+        ttl=_duration(ttl),
+        payload=checked_payload(payload),
+    )
+
+
+def batch(
+    names: Iterable[str | tuple[str, str] | NewName],
+    owner: str,
+    payload: bytes,
+    ttl: float | timedelta | None,
+    request_id: bytes,
+) -> list[registry.RegisterRequest]:
+    """Register requests for many names, with the defaults of the whole filled in.
+
+    Raises:
+        InvalidRequest: A single text instead of many, or what cannot be sent.
+    """
+    if isinstance(names, (str, bytes)):
+        raise InvalidRequest("names is a single text; give a list of names", field="names")
+    requests = []
+    for index, wanted in enumerate(names):
+        item = _new_name(wanted)
+        requests.append(
+            register_request(
+                item.name,
+                owner if item.owner is None else item.owner,
+                payload if item.payload is None else item.payload,
+                ttl if item.ttl is None else item.ttl,
+                member_request_id(request_id, index),
+            )
+        )
+    return requests
+
+
+def checked_names(names: Iterable[str]) -> Sequence[str]:
+    """Many names to look up. Raises `InvalidRequest` for what cannot be sent."""
+    if isinstance(names, (str, bytes)):
+        raise InvalidRequest("names is a single text; give a list of names", field="names")
+    return [checked_name(name) for name in names]
+
+
+def checked_owner(owner: str, field: str = "owner") -> str:
+    """Raises `InvalidRequest` unless `owner` is text that has UTF-8."""
+    return _checked_text(owner, field, InvalidRequest)
+
+
+def checked_payload(payload: bytes) -> bytes:
+    """Raises `InvalidRequest` unless `payload` is bytes."""
+    if not isinstance(payload, bytes):
+        raise InvalidRequest(
+            f"payload is {type(payload).__name__}; it must be bytes", field="payload"
+        )
+    return payload
+
+
+def _new_name(wanted: str | tuple[str, str] | NewName) -> NewName:
+    match wanted:
+        case NewName():
+            return wanted
+        case (name, owner):
+            return NewName(name, owner)
+        case _:
+            return NewName(wanted)
+
+
+def _checked_text(text: str, field: str, error: type[InvalidRequest]) -> str:
+    if not isinstance(text, str):
+        raise error(f"{field} is {type(text).__name__}; it must be a str", field=field)
+    try:
+        text.encode()
+    except UnicodeEncodeError as cause:
+        raise error(
+            f"{field} holds a surrogate at position {cause.start + 1}; it has no UTF-8", field=field
+        ) from cause
+    return text
+
+
+def _duration(ttl: float | timedelta | None) -> Duration | None:
+    if ttl is None:
+        return None
+    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if not 0 < seconds < 1e9:
+        raise InvalidRequest(f"ttl is {ttl!r}; it must be above 0 seconds", field="ttl")
+    duration = Duration()
+    duration.FromMilliseconds(max(round(seconds * 1000), 1))
+    return duration

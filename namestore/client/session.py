@@ -1,0 +1,254 @@
+"""One call, carried through: endpoints tried in turn, safe retries, one deadline over all.
+
+Yields effects and performs none. Not responsible for what a call means; see `operations`.
+
+Before the first request to an endpoint its status is asked. That is harmless whatever happens to
+it, and tells three cases apart that a failed write could not: nobody is there, or somebody else
+(then the write was certainly not applied, because it was never sent), or a node of the cluster.
+After an attempt without an answer the endpoint is asked again.
+
+Invariant: a write is sent more than once only as the same message, under the same request_id.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from google.protobuf.message import Message
+
+from namestore.client.endpoints import Endpoints
+from namestore.client.methods import STATUS, Method, RequestT, ResponseT
+from namestore.client.network import Ask, Failure, NoAnswer, Operation, Send, Silence, Sleep
+from namestore.client.requests import checked_timeout
+from namestore.client.retry import (
+    Backoff,
+    Verdict,
+    blames_endpoint,
+    may_have_been_applied,
+    settles,
+    verdict,
+)
+from namestore.client.slugs import fresh_sha
+from namestore.errors import (
+    ConfigError,
+    NamestoreError,
+    NotImplementedYet,
+    OutcomeUnknown,
+    Unavailable,
+    Unreachable,
+)
+from namestore.v1.cluster_pb2 import StatusRequest, StatusResponse
+
+# How long an endpoint may be silent before another one is tried; doubled after each silence, so
+# that a cluster that is merely slow gets its answer through.
+PATIENCE_SECONDS = 1.0
+_ASK_TIMEOUT_SECONDS = 2.0
+
+_log = logging.getLogger("namestore.client")
+
+
+@dataclass(slots=True)
+class Session:
+    """What the calls of one client share.
+
+    Attributes:
+        clock: Monotonic, in seconds.
+        timeout: Seconds that a call may take unless it says otherwise.
+        fresh_sha: Draws the slugs nobody chose.
+    """
+
+    endpoints: Endpoints
+    timeout: float
+    clock: Callable[[], float] = time.monotonic
+    random: Random = field(default_factory=Random)
+    fresh_sha: Callable[[], str] = fresh_sha
+
+    def seconds(self, timeout: float | None) -> float:
+        """How long a call may take. Raises `InvalidRequest` for what is no time."""
+        return self.timeout if timeout is None else checked_timeout(timeout)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One call so far.
+
+    Attributes:
+        round: Endpoints that failed since the last wait.
+        silences: Attempts that ended in silence.
+        uncertain: An attempt may have been applied.
+        was_sent: The latest attempt got as far as the request itself; `ever_sent`: any did.
+        details: The last finding about each endpoint, for the message.
+    """
+
+    method: Method[Any, Any]
+    request: Message
+    deadline: float
+    timeout: float
+    round: set[str] = field(default_factory=set)
+    silences: int = 0
+    uncertain: bool = False
+    was_sent: bool = False
+    ever_sent: bool = False
+    details: dict[str, str] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+    last: Failure | None = None
+
+
+def call(
+    session: Session, method: Method[RequestT, ResponseT], request: RequestT, timeout: float
+) -> Operation[ResponseT]:
+    """Carries one request through, within `timeout` seconds for everything together.
+
+    Raises:
+        NamestoreError: `OutcomeUnknown` (writes only) when an attempt may have been applied; else
+            what the server stated last; else `Unreachable`.
+    """
+    progress = _Progress(method, request, session.clock() + timeout, timeout)
+    backoff = Backoff(session.random)
+    while True:
+        endpoint = session.endpoints.pick(session.clock(), progress.round)
+        try:
+            response: ResponseT = yield from _attempt(session, progress, endpoint)
+        except (NamestoreError, NoAnswer) as failure:
+            wait = _after_failure(session, progress, endpoint, failure, backoff)
+            if wait:
+                yield Sleep(wait)
+        else:
+            session.endpoints.note_answer(endpoint)
+            yield from _ask_who_leads(session)
+            return response
+
+
+def _attempt(session: Session, progress: _Progress, endpoint: str) -> Operation[Any]:
+    """One attempt at one endpoint, with the question before it if that is due."""
+    progress.was_sent = False
+    if not session.endpoints.is_proven(endpoint):
+        status: StatusResponse = yield Send(
+            endpoint, STATUS, StatusRequest(), _patience(session, progress)
+        )
+        session.endpoints.note_status(endpoint, status)
+    progress.was_sent = progress.ever_sent = True
+    return (yield Send(endpoint, progress.method, progress.request, _patience(session, progress)))
+
+
+def _patience(session: Session, progress: _Progress) -> float:
+    """Seconds that one attempt may take. With nowhere else to go: all that are left."""
+    left = max(progress.deadline - session.clock(), 0.001)
+    if len(session.endpoints.addresses) == 1:
+        return left
+    return min(left, PATIENCE_SECONDS * 2.0**progress.silences)
+
+
+def _after_failure(
+    session: Session, progress: _Progress, endpoint: str, failure: Failure, backoff: Backoff
+) -> float:
+    """Takes note of a failed attempt. Returns the seconds to wait before the next, or raises."""
+    now = session.clock()
+    _take_note(session, progress, endpoint, failure, now)
+    decision = verdict(progress.last or failure)
+    if decision is Verdict.GIVE_UP:
+        raise _conclusion(progress)
+    if progress.foreign == set(session.endpoints.addresses):
+        raise _conclusion(progress)
+    if decision is Verdict.ELSEWHERE:
+        progress.round.add(endpoint)
+    everywhere = len(progress.round) == len(session.endpoints.addresses)
+    wait = backoff.next_wait() if decision is Verdict.BACK_OFF or everywhere else 0.0
+    if everywhere:
+        progress.round.clear()
+    if now + wait >= progress.deadline:
+        raise _conclusion(progress)
+    return wait
+
+
+def _take_note(
+    session: Session, progress: _Progress, endpoint: str, failure: Failure, now: float
+) -> None:
+    if isinstance(failure, NoAnswer) and failure.silence is Silence.FOREIGN and progress.was_sent:
+        # A namestore server was proven to be there: it is an older one.
+        failure = NotImplementedYet(
+            f"the server at {endpoint} does not know {progress.method.name}; it is older than this"
+            " client"
+        )
+    if may_have_been_applied(failure, was_sent=progress.was_sent):
+        progress.uncertain = True
+    if blames_endpoint(failure):
+        session.endpoints.note_failure(endpoint, now)
+    if isinstance(failure, NoAnswer):
+        progress.silences += failure.silence is Silence.TIMED_OUT
+        if failure.silence is Silence.FOREIGN:
+            progress.foreign.add(endpoint)
+        progress.details[endpoint] = failure.detail
+    else:
+        progress.details[endpoint] = failure.message
+    progress.last = failure
+    _log.info("attempt.failed endpoint=%s method=%s %s", endpoint, progress.method.name, failure)
+
+
+def _conclusion(progress: _Progress) -> NamestoreError:
+    """What the caller gets to hear. The failure that led to it stays attached as the cause."""
+    last = progress.last
+    if isinstance(last, NamestoreError) and settles(last):
+        return last
+    findings = "; ".join(f"{where}: {what}" for where, what in progress.details.items())
+    conclusion: NamestoreError
+    if progress.method.writes and progress.uncertain:
+        conclusion = OutcomeUnknown(
+            f"{progress.method.name} may have been applied; retry with the same request_id "
+            f"({findings})",
+            **_identity(progress.request),
+        )
+    elif isinstance(last, NamestoreError) and not isinstance(last, OutcomeUnknown):
+        return last
+    elif progress.ever_sent:
+        conclusion = Unavailable(
+            f"no answer to {progress.method.name} within {progress.timeout:g} s ({findings})"
+        )
+    else:
+        conclusion = Unreachable(f"no endpoint could be reached ({findings})")
+    conclusion.__cause__ = last
+    return conclusion
+
+
+def _identity(request: Message) -> dict[str, str]:
+    request_id: bytes = getattr(request, "request_id", b"")
+    name: str = getattr(request, "name", "")
+    identity = {"request_id": request_id.hex(), "name": name}
+    return {key: value for key, value in identity.items() if value}
+
+
+def _ask_who_leads(session: Session) -> Operation[None]:
+    """Asks nodes in the background of a call who leads, now and then."""
+    for endpoint in session.endpoints.to_ask(session.clock()):
+        yield Ask(
+            Send(endpoint, STATUS, StatusRequest(), _ASK_TIMEOUT_SECONDS),
+            _heard_from(session, endpoint),
+        )
+
+
+def _heard_from(session: Session, endpoint: str) -> Callable[[Message | Failure], None]:
+    def done(answer: Message | Failure) -> None:
+        try:
+            if isinstance(answer, StatusResponse):
+                session.endpoints.note_status(endpoint, answer)
+            elif isinstance(answer, NoAnswer):
+                session.endpoints.note_failure(endpoint, session.clock())
+        except ConfigError as error:
+            # Stated again, to a caller, as soon as a call needs this endpoint.
+            _log.warning("endpoint.foreign %s", error)
+
+    return done
+
+
+def error_of(failure: Failure) -> NamestoreError:
+    """A failure of a read that is not repeated, as a caller may see it."""
+    if isinstance(failure, NamestoreError):
+        return failure
+    error = Unreachable(str(failure))
+    error.__cause__ = failure
+    return error
