@@ -1,0 +1,1 @@
+"""One node: the gateway from callers to the replica, its gRPC services, the composition root."""

@@ -1,0 +1,97 @@
+"""One node's view of itself and the cluster, as `Cluster.Status` tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.duration_pb2 import Duration
+
+from namestore import __version__
+from namestore.config import ClusterConfig
+from namestore.raft.replica import MemberInfo, PeerInfo, ReplicaStatus, Role
+from namestore.rpc.responses import timestamp
+from namestore.server.metrics import CallFigures
+from namestore.v1 import cluster_pb2 as pb
+
+_ROLES = {
+    Role.FOLLOWER: pb.FOLLOWER,
+    Role.CANDIDATE: pb.CANDIDATE,
+    Role.LEADER: pb.LEADER,
+    Role.LEARNER: pb.LEARNER,
+}
+
+
+class StatusReport:
+    """Writes status responses; keeps what does not change, and when it was made: the start.
+
+    Args:
+        config: Of the cluster.
+        node_id: Which of its nodes this is.
+        clock: Monotonic seconds.
+        wall_clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        node_id: str,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._cluster_name = config.name
+        self._region = config.node(node_id).region
+        self._grpc_addresses = {node.id: node.grpc for node in config.nodes}
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._started = clock()
+
+    def response(self, status: ReplicaStatus, figures: CallFigures) -> pb.StatusResponse:
+        """The response for this moment."""
+        leader_id = status.leader_id or ""
+        response = pb.StatusResponse(
+            node_id=status.node_id,
+            cluster_name=self._cluster_name,
+            role=_ROLES[status.role],
+            leader_id=leader_id,
+            leader_grpc_address=self._grpc_addresses.get(leader_id, ""),
+            term=status.term,
+            commit_index=status.commit_index,
+            applied_index=status.applied_index,
+            revision=status.meta.revision,
+            name_count=status.meta.name_count,
+            response_time_ms_mean=figures.response_time_ms_mean,
+            error_rate=figures.error_rate,
+            region=self._region,
+            uptime=_duration(self._clock() - self._started),
+            peers=[_peer(peer) for peer in status.peers],
+            has_quorum=status.has_quorum,
+            version=__version__,
+            members=[_member(member) for member in status.members],
+        )
+        if status.heartbeat_age_ms is not None:
+            heard_ms = self._wall_clock() * 1000 - status.heartbeat_age_ms
+            response.last_heartbeat.CopyFrom(timestamp(int(heard_ms)))
+        return response
+
+
+def _duration(seconds: float) -> Duration:
+    whole = int(seconds)
+    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+
+
+def _peer(peer: PeerInfo) -> pb.PeerStatus:
+    return pb.PeerStatus(
+        node_id=peer.node_id,
+        connected=peer.connected,
+        lag_entries=peer.lag_entries,
+        match_index=peer.match_index,
+    )
+
+
+def _member(member: MemberInfo) -> pb.Member:
+    return pb.Member(
+        node_id=member.node_id,
+        raft_address=member.raft_address,
+        grpc_address=member.grpc_address,
+        voter=member.voter,
+    )

@@ -1,0 +1,174 @@
+"""The gRPC services: they translate, and nothing else.
+
+Built from tables rather than from the generated servicers, because those answer a request that
+cannot be decoded with a bare INTERNAL before any code of ours runs; here the decoder hands on what
+it met, and the caller is told INVALID_ARGUMENT like for every other bad request.
+
+Invariants: every error leaves with an ErrorInfo. An exception that nobody foresaw is logged with
+its traceback; under a write it is answered as an unknown outcome, since it may have come after
+the write was handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from namestore.errors import InvalidRequest, NamestoreError, NotImplementedYet, OutcomeUnknown
+from namestore.logs import get_logger
+from namestore.rpc import status
+from namestore.server.gateway import Gateway
+from namestore.v1 import cluster_pb2, namespaces_pb2, registry_pb2
+
+_log = get_logger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Answer = Callable[[Any, float], Awaitable[Message]]
+
+_SERVICES = {
+    service.full_name: service
+    for module in (registry_pb2, cluster_pb2, namespaces_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+}
+SERVICE_NAMES = tuple(_SERVICES)
+REGISTRY_SERVICE = "namestore.v1.NameRegistry"
+CLUSTER_SERVICE = "namestore.v1.Cluster"
+
+# The part of a caller's deadline that is kept for the way back, so that our answer, with its
+# details, arrives before the caller's own clock cuts it off.
+_WAY_BACK_SHARE = 0.1
+_WAY_BACK_SECONDS_MAX = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Undecodable:
+    """Stands in for a request whose bytes are not that message."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One method that is served. `writes`: an unforeseen end leaves its outcome unknown."""
+
+    answer: Answer
+    writes: bool = False
+
+
+def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcHandler, ...]:
+    """The handlers of all services, declared ones that are not served yet included.
+
+    Args:
+        gateway: Does the work.
+        request_timeout: Seconds that no call waits longer than.
+    """
+    served = {
+        REGISTRY_SERVICE: {
+            "Register": _Call(gateway.register, writes=True),
+            "RegisterMany": _Call(gateway.register_many, writes=True),
+            "Lookup": _Call(gateway.lookup),
+            "LookupMany": _Call(gateway.lookup_many),
+            "Release": _Call(gateway.release, writes=True),
+            "List": _Call(gateway.list),
+        },
+        CLUSTER_SERVICE: {
+            "Status": _Call(gateway.status),
+            "TransferLeadership": _Call(gateway.transfer_leadership, writes=True),
+        },
+    }
+    return tuple(
+        grpc.method_handlers_generic_handler(
+            name, _method_handlers(service, served.get(name, {}), request_timeout)
+        )
+        for name, service in _SERVICES.items()
+    )
+
+
+def _method_handlers(
+    service: Any, calls: Mapping[str, _Call], request_timeout: float
+) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    made: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    for method in service.methods:
+        decode = _decoder(method.input_type._concrete_class)
+        call = calls.get(method.name)
+        if call is not None:
+            made[method.name] = grpc.unary_unary_rpc_method_handler(
+                _serve(f"{service.name}/{method.name}", call, request_timeout),
+                request_deserializer=decode,
+                response_serializer=_encode,
+            )
+            continue
+        refuse = _refuse(f"{service.name}.{method.name}")
+        kind = (
+            grpc.unary_stream_rpc_method_handler
+            if method.server_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        made[method.name] = kind(refuse, request_deserializer=decode, response_serializer=_encode)
+    return made
+
+
+def _serve(
+    method: str, call: _Call, request_timeout: float
+) -> Callable[[Any, Context], Awaitable[Message]]:
+    async def handle(request: Any, context: Context) -> Message:
+        try:
+            if isinstance(request, _Undecodable):
+                raise InvalidRequest(f"the request cannot be decoded: {request.reason}")
+            return await call.answer(request, time_left(context.time_remaining(), request_timeout))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it leaves with its details
+            if isinstance(error, NamestoreError) and type(error) in status.STATUS_OF_ERROR:
+                return await _abort(context, error)
+            _log.exception("call.failed", method=method)
+        unknown = OutcomeUnknown("the node met an error of its own; its log says more")
+        return await _abort(context, unknown, None if call.writes else grpc.StatusCode.INTERNAL)
+
+    return handle
+
+
+def _refuse(method: str) -> Callable[[Any, Context], Awaitable[Any]]:
+    async def handle(request: Any, context: Context) -> Any:
+        del request
+        await _abort(
+            context,
+            NotImplementedYet(
+                f"{method} is declared for a later version of namestore; this one does not serve it"
+            ),
+        )
+
+    return handle
+
+
+def time_left(caller_seconds: float | None, request_timeout: float) -> float:
+    """Seconds a call may take here: the caller's, less the way back, and never above the limit."""
+    if caller_seconds is None:
+        return request_timeout
+    way_back = min(_WAY_BACK_SECONDS_MAX, caller_seconds * _WAY_BACK_SHARE)
+    return min(caller_seconds - way_back, request_timeout)
+
+
+async def _abort(
+    context: Context, error: NamestoreError, code: grpc.StatusCode | None = None
+) -> NoReturn:
+    rich = status.rich_status(error, code)
+    await context.abort(
+        code or status.status_code(error), rich.message, status.trailing_metadata(rich)
+    )
+
+
+def _decoder(message: type[Message]) -> Callable[[bytes], Message | _Undecodable]:
+    def decode(data: bytes) -> Message | _Undecodable:
+        try:
+            return message.FromString(data)
+        except (DecodeError, ValueError) as error:
+            return _Undecodable(str(error))
+
+    return decode
+
+
+def _encode(message: Message) -> bytes:
+    return message.SerializeToString()
