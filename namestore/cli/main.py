@@ -1,0 +1,51 @@
+"""`namestore-cli`: all commands, put together."""
+
+from __future__ import annotations
+
+import click
+
+from namestore import __version__
+from namestore.cli.completion import completion_command
+from namestore.cli.exporting import export_command
+from namestore.cli.group import PROGRAM, CommandLine
+from namestore.cli.import_command import import_command
+from namestore.cli.options import owner_option, shared_options
+from namestore.cli.reading import list_command, lookup_command
+from namestore.cli.registering import register_command, release_command, slug_command
+from namestore.cli.status import status_command
+
+
+@click.group(
+    PROGRAM,
+    cls=CommandLine,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done or granted; 1 refused; 2 bad usage or bad name; 3 unavailable, "
+    "certainly not done; 4 outcome unknown; 130 interrupted.",
+)
+@owner_option
+@shared_options
+@click.version_option(__version__, prog_name=PROGRAM)
+def cli() -> None:
+    """Register unique names, once and for ever, and look them up.
+
+    Options stand before or after the command.
+    """
+
+
+for _command in (
+    register_command,
+    lookup_command,
+    release_command,
+    slug_command,
+    list_command,
+    import_command,
+    export_command,
+    status_command,
+    completion_command,
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    cli.main()

@@ -1,0 +1,77 @@
+"""The part of `namestore.NameStore` that the commands call.
+
+A seam: the commands know this face only, so that their tests run on a fake. Every method may block
+for `timeout` seconds, raises only `NamestoreError`, and may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from namestore.client.values import EndpointStatus, NameRecord, NewName, RegisterResult
+
+
+class Store(Protocol):
+    """A registry, near or far. See `namestore.NameStore` for what each method promises."""
+
+    def register(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        payload: bytes = b"",
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> RegisterResult:
+        """Takes a name if nobody holds it."""
+        ...
+
+    def register_many(
+        self, names: Sequence[NewName], *, timeout: float | None = None
+    ) -> Sequence[RegisterResult]:
+        """Takes each of up to 1000 names for itself; one result per name, in order."""
+        ...
+
+    def register_slug(
+        self,
+        prefix: str,
+        slug: str | None = None,
+        *,
+        owner: str = "",
+        short: bool = False,
+        attempts: int = 16,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        """Takes the given slug, or a generated one."""
+        ...
+
+    def lookup(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> NameRecord | None:
+        """Says who holds a name. None: nobody."""
+        ...
+
+    def release(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Gives a name back; returns the revision from which on it is free."""
+        ...
+
+    def list(self, prefix: str = "", *, timeout: float | None = None) -> Iterator[NameRecord]:
+        """The names that begin with `prefix`, in byte order, page by page."""
+        ...
+
+    def status(self, *, timeout: float | None = None) -> Sequence[EndpointStatus]:
+        """What each endpoint says of itself, in the order in which the endpoints were given."""
+        ...
+
+    def close(self) -> None:
+        """Frees everything."""
+        ...
