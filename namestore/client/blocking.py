@@ -26,7 +26,6 @@ from namestore.client.values import (
 
 ResultT = TypeVar("ResultT")
 ParametersT = ParamSpec("ParametersT")
-
 # `list` names a method below.
 Results = list[RegisterResult]
 Found = list[NameRecord | None]
@@ -250,8 +249,8 @@ class NameStore(Face[BlockingDriver]):
     ) -> Iterator[NameRecord]:
         """The records whose names begin with `prefix`, in byte order, read page by page.
 
-        A name registered or released meanwhile may or may not appear; one held throughout appears
-        exactly once. `timeout` is for each page.
+        One held throughout appears exactly once; a name registered or released meanwhile may or
+        may not. `timeout` is for each page.
         """
         token = ""
         while True:
@@ -265,11 +264,9 @@ class NameStore(Face[BlockingDriver]):
     ) -> Iterator[NameEvent]:
         """What changed since `from_revision` (0: from now on), then what changes, without end.
 
-        `timeout` is for finding a node, not for the events.
-
-        Raises:
-            RevisionCompacted: The feed no longer reaches back that far.
-            Unavailable: The feed broke. Go on from the last event's revision + 1.
+        `timeout` is for finding a node, not for the events. Raises `RevisionCompacted` if the feed
+        no longer reaches back that far, and `Unavailable` when it broke: go on from the last
+        event's revision + 1.
         """
         endpoint = self._run(watching.find_node, timeout)
         request = watching.watch_request(prefix, from_revision)

@@ -10,6 +10,7 @@ only after that check.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import queue
 import time
@@ -68,8 +69,13 @@ class Driver:
         """
         if not self._closed:
             self._closed = True
+            atexit.unregister(self.close)
             if os.getpid() == self._process_id:
                 self._guarded.close()
+
+    def close_at_exit(self) -> None:
+        """Has `close` called when the process ends, unless it was called before."""
+        atexit.register(self.close)
 
     def _ask(self, effect: Ask) -> None:
         send = effect.send

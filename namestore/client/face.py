@@ -33,10 +33,15 @@ class Face(Generic[DriverT]):
         self._assemble(Session(Endpoints(addresses, Random()), seconds), GrpcNetwork())
 
     @classmethod
-    def over(cls, network: Network, session: Session) -> Self:
-        """A client over another network, such as one inside the process."""
+    def over(cls, network: Network, session: Session, *, close_at_exit: bool = False) -> Self:
+        """A client over another network, such as one inside the process.
+
+        `close_at_exit`: the network holds what must not be left to the end of the process.
+        """
         client = cls.__new__(cls)
         client._assemble(session, network)
+        if close_at_exit:
+            client._driver.close_at_exit()
         return client
 
     def _assemble(self, session: Session, network: Network) -> None:

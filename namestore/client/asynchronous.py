@@ -1,0 +1,229 @@
+"""The asyncio face of the client.
+
+Holds no logic: every method names an operation and runs it. `blocking` is its twin, and documents
+what each call means; a test compares the two, method by method.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from namestore.client import operations, posts, watching
+from namestore.client.drivers import AsyncDriver
+from namestore.client.face import Face
+from namestore.client.network import Operation
+from namestore.client.session import Session
+from namestore.client.values import (
+    EndpointStatus,
+    NameEvent,
+    NameRecord,
+    NewName,
+    RegisterResult,
+    RenameResult,
+)
+
+ResultT = TypeVar("ResultT")
+ParametersT = ParamSpec("ParametersT")
+
+# `list` names a method below.
+Results = list[RegisterResult]
+Found = list[NameRecord | None]
+Statuses = list[EndpointStatus]
+
+
+class NameStore(Face[AsyncDriver]):
+    """`namestore.NameStore` for asyncio: the same calls, awaited. `list` and `watch` are iterated.
+
+    May be shared by several event loops and threads. Cancelling a write does not undo it: whether
+    it was applied is then unknown. Made as its twin is: endpoints, and a timeout in seconds.
+
+        async with NameStore("127.0.0.1:7101") as names:
+            if await names.contains("user:alice"): ...
+    """
+
+    DRIVER = AsyncDriver
+
+    async def register(
+        self,
+        name: str,
+        owner: str = "",
+        payload: bytes = b"",
+        *,
+        ttl: float | timedelta | None = None,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> RegisterResult:
+        """Takes a name if nobody holds it; see `namestore.NameStore.register`."""
+        return await self._run(operations.register, name, owner, payload, ttl, request_id, timeout)
+
+    async def register_many(
+        self,
+        names: Iterable[str | tuple[str, str] | NewName],
+        owner: str = "",
+        payload: bytes = b"",
+        *,
+        ttl: float | timedelta | None = None,
+        all_or_nothing: bool = False,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Results:
+        """Takes many names; see `namestore.NameStore.register_many`."""
+        return await self._run(
+            operations.register_many,
+            names,
+            owner,
+            payload,
+            ttl,
+            all_or_nothing,
+            request_id,
+            timeout,
+        )
+
+    async def register_slug(
+        self,
+        prefix: str,
+        slug: str | None = None,
+        owner: str = "",
+        payload: bytes = b"",
+        *,
+        short: bool = False,
+        attempts: int = 16,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        """Takes a slug for a post; see `namestore.NameStore.register_slug`."""
+        return await self._run(
+            posts.register_slug, prefix, slug, owner, payload, short, attempts, timeout
+        )
+
+    async def lookup(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> NameRecord | None:
+        """Who holds a name; see `namestore.NameStore.lookup`."""
+        return await self._run(operations.lookup, name, stale, timeout)
+
+    async def contains(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> bool:
+        """Whether somebody holds a name; see `namestore.NameStore.contains`."""
+        return await self._run(operations.contains, name, stale, timeout)
+
+    async def lookup_many(
+        self, names: Iterable[str], *, stale: bool = False, timeout: float | None = None
+    ) -> Found:
+        """Who holds each name; see `namestore.NameStore.lookup_many`."""
+        return await self._run(operations.lookup_many, names, stale, timeout)
+
+    async def release(
+        self,
+        name: str,
+        owner: str = "",
+        *,
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Gives a name back; see `namestore.NameStore.release`."""
+        return await self._run(
+            operations.release, name, owner, create_revision, request_id, timeout
+        )
+
+    async def update(
+        self,
+        name: str,
+        owner: str = "",
+        *,
+        payload: bytes | None = None,
+        new_owner: str | None = None,
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        """Changes the payload, or hands the name over; see `namestore.NameStore.update`."""
+        return await self._run(
+            operations.update,
+            name,
+            owner,
+            payload,
+            new_owner,
+            create_revision,
+            request_id,
+            timeout,
+        )
+
+    async def confirm(
+        self,
+        name: str,
+        owner: str = "",
+        *,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        """Makes a reservation permanent; see `namestore.NameStore.confirm`."""
+        return await self._run(operations.confirm, name, owner, request_id, timeout)
+
+    async def rename(
+        self,
+        from_name: str,
+        to_name: str,
+        owner: str = "",
+        *,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> RenameResult:
+        """Takes one name and gives another back; see `namestore.NameStore.rename`."""
+        return await self._run(operations.rename, from_name, to_name, owner, request_id, timeout)
+
+    async def list(
+        self, prefix: str = "", *, stale: bool = False, timeout: float | None = None
+    ) -> AsyncIterator[NameRecord]:
+        """The records whose names begin with `prefix`; see `namestore.NameStore.list`."""
+        token = ""
+        while True:
+            records, token = await self._run(operations.list_page, prefix, token, stale, timeout)
+            for record in records:
+                yield record
+            if not token:
+                return
+
+    async def watch(
+        self, prefix: str = "", *, from_revision: int = 0, timeout: float | None = None
+    ) -> AsyncIterator[NameEvent]:
+        """What changes; see `namestore.NameStore.watch`."""
+        endpoint = await self._run(watching.find_node, timeout)
+        request = watching.watch_request(prefix, from_revision)
+        loop = asyncio.get_running_loop()
+        # A thread of the feed's own: a feed waits for hours, and must not use up the loop's.
+        with (
+            ThreadPoolExecutor(1) as reader,
+            watching.Feed(self._driver, endpoint, request) as feed,
+        ):
+            while True:
+                yield await loop.run_in_executor(reader, feed.next_event)
+
+    async def status(
+        self, endpoint: str | None = None, *, timeout: float | None = None
+    ) -> Statuses:
+        """The status of each endpoint's node; see `namestore.NameStore.status`."""
+        return await self._run(operations.status, endpoint, timeout)
+
+    async def close(self) -> None:
+        """Closes the connections. Calls under way fail. May be called twice."""
+        await asyncio.to_thread(self._driver.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(
+        self,
+        operation: Callable[Concatenate[Session, ParametersT], Operation[ResultT]],
+        *args: ParametersT.args,
+        **kwargs: ParametersT.kwargs,
+    ) -> ResultT:
+        return await self._driver.run(operation(self._session, *args, **kwargs))
