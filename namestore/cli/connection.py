@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -27,10 +28,12 @@ class Environment:
     Attributes:
         open_store: Opens a registry.
         clock: Seconds that never run backwards.
+        executor: Runs so many calls at once.
     """
 
     open_store: OpenStore
     clock: Callable[[], float] = monotonic
+    executor: Callable[[int], Executor] = ThreadPoolExecutor
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ class _Run:
                 owner=session.choices.owner,
                 limits=self._limits,
                 interruption=interruption,
+                executor=session.environment.executor(self._limits.batches_in_flight),
             )
             try:
                 return importer.run(read_rows(self._counted(read_lines(stream)), self._options))

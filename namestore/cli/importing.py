@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,7 +101,9 @@ class Importer:
         owner: str,
         limits: Limits,
         interruption: Interruption,
+        executor: Executor,
     ) -> None:
+        self._executor = executor
         self._register_many = register_many
         self._report = report
         self._owner = owner
@@ -120,19 +122,18 @@ class Importer:
             NoSuchFormat: See `read_rows`; nothing was sent.
         """
         outcome = self._outcome
-        pool = ThreadPoolExecutor(self._limits.batches_in_flight, thread_name_prefix="import")
         try:
-            self._send_all(rows, pool)
+            self._send_all(rows)
             while self._flight:
                 self._settle_oldest()
         except KeyboardInterrupt:
             # The second one, or one from elsewhere: nobody waits for what is under way.
             outcome.interrupted = outcome.abandoned = True
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._executor.shutdown(wait=False, cancel_futures=True)
         return outcome
 
-    def _send_all(self, rows: Iterator[Row | Problem], pool: ThreadPoolExecutor) -> None:
+    def _send_all(self, rows: Iterator[Row | Problem]) -> None:
         batches = self._batches(rows)
         while self._outcome.error is None:
             try:
@@ -149,7 +150,7 @@ class Importer:
             names = frozenset(item.canonical for item in items if isinstance(item, Row))
             self._make_room(names)
             if self._outcome.error is None:
-                self._flight.append(_Batch(items, names, self._submit(items, pool)))
+                self._flight.append(_Batch(items, names, self._submit(items)))
                 self._outcome.sent_line = items[-1].last_line
 
     def _batches(self, rows: Iterator[Row | Problem]) -> Iterator[list[Row | Problem]]:
@@ -181,18 +182,16 @@ class Importer:
     def _is_done(batch: _Batch) -> bool:
         return batch.future is None or batch.future.done()
 
-    def _submit(
-        self, items: Sequence[Row | Problem], pool: ThreadPoolExecutor
-    ) -> Future[list[Answer]] | None:
+    def _submit(self, items: Sequence[Row | Problem]) -> Future[list[Answer]] | None:
         wanted = [
             NewName(item.name, owner=item.owner or self._owner)
             for item in items
             if isinstance(item, Row)
         ]
-        return pool.submit(self._send, wanted) if wanted else None
+        return self._executor.submit(self._send, wanted) if wanted else None
 
     def _send(self, wanted: Sequence[NewName]) -> list[Answer]:
-        """Runs on a thread of the pool. A batch that is refused for one bad item is halved."""
+        """Runs on a thread of the executor. A batch that is refused for one bad item is halved."""
         try:
             return list(self._register_many(wanted))
         except InvalidRequest as error:

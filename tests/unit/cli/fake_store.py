@@ -1,0 +1,232 @@
+"""A registry in a dictionary, with the face that the command line calls, and time that stands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from namestore.cli.options import Target
+from namestore.client.values import (
+    EndpointStatus,
+    NameRecord,
+    NewName,
+    NodeRole,
+    NodeStatus,
+    Refusal,
+    RegisterResult,
+)
+from namestore.core.names import canonical_name
+from namestore.errors import NameNotFound, NamestoreError, NameTaken, NotOwner, StaleFence
+
+EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class FakeStore:
+    """What is registered is kept; `before` is called with every call's name and may raise.
+
+    Attributes:
+        targets: What it was opened for.
+        batches: The names of each `register_many`, as they were sent.
+        request_ids: Of each `register` and `release`.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[str, NameRecord] = {}
+        self.revision = 0
+        self.before: Callable[[str, Any], None] = lambda method, asked: None
+        self.after: Callable[[str, Any], None] = lambda method, asked: None
+        self.statuses: list[EndpointStatus] = [status_of("n1", NodeRole.LEADER)]
+        self.targets: list[Target] = []
+        self.timeouts: list[float] = []
+        self.batches: list[list[str]] = []
+        self.request_ids: list[bytes | None] = []
+        self.closed = False
+        self._lock = threading.Lock()
+
+    def open(self, target: Target, timeout: float) -> FakeStore:
+        self.targets.append(target)
+        self.timeouts.append(timeout)
+        return self
+
+    def holds(self, name: str, owner: str = "", payload: bytes = b"") -> NameRecord:
+        """Registers a name beforehand."""
+        canonical = canonical_name(name)
+        self.revision += 1
+        self.records[canonical] = NameRecord(
+            name=canonical,
+            display_name=name,
+            owner=owner,
+            payload=payload,
+            create_revision=self.revision,
+            mod_revision=self.revision,
+            create_time=EPOCH + timedelta(seconds=self.revision),
+            expire_time=None,
+        )
+        return self.records[canonical]
+
+    def register(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        payload: bytes = b"",
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> RegisterResult:
+        self.request_ids.append(request_id)
+        self.before("register", name)
+        result = self._register(name, owner, payload, request_id or b"\x00")
+        self.after("register", name)
+        return result
+
+    def register_many(
+        self, names: Sequence[NewName], *, timeout: float | None = None
+    ) -> list[RegisterResult]:
+        with self._lock:
+            wanted = [item.name for item in names]
+            self.batches.append(wanted)
+            self.before("register_many", wanted)
+            results = [
+                self._register(item.name, item.owner or "", b"", b"\x00") for item in names
+            ]
+            self.after("register_many", wanted)
+            return results
+
+    def _register(
+        self, name: str, owner: str, payload: bytes, request_id: bytes
+    ) -> RegisterResult:
+        found = self.records.get(canonical_name(name))
+        record = found or self.holds(name, owner, payload)
+        refusal = Refusal.TAKEN if found else None
+        return RegisterResult(name, found is None, refusal, record, self.revision, request_id)
+
+    def register_slug(
+        self,
+        prefix: str,
+        slug: str | None = None,
+        *,
+        owner: str = "",
+        short: bool = False,
+        attempts: int = 16,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        self.before("register_slug", (prefix, slug, short, attempts))
+        name = prefix + (slug or "0123456789abcdef0123456789abcdef01234567"[: 7 if short else 40])
+        if found := self.records.get(name):
+            raise NameTaken(f"{name} was refused: TAKEN", found, name=name, refusal="TAKEN")
+        return self.holds(name, owner)
+
+    def lookup(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> NameRecord | None:
+        self.before("lookup", (name, stale))
+        return self.records.get(canonical_name(name))
+
+    def release(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        self.request_ids.append(request_id)
+        self.before("release", name)
+        found = self.records.get(canonical_name(name))
+        if found is None:
+            raise NameNotFound(f"nobody holds {name}")
+        if found.owner != owner:
+            raise NotOwner(f"{name} is held by {found.owner}")
+        if create_revision not in (0, found.create_revision):
+            raise StaleFence(f"{name} was registered anew at revision {found.create_revision}")
+        self.revision += 1
+        del self.records[found.name]
+        return self.revision
+
+    def list(self, prefix: str = "", *, timeout: float | None = None) -> Iterator[NameRecord]:
+        for position, name in enumerate(sorted(self.records)):
+            if name.startswith(prefix):
+                self.before("list", position)
+                yield self.records[name]
+
+    def status(self, *, timeout: float | None = None) -> Sequence[EndpointStatus]:
+        self.before("status", None)
+        return self.statuses
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def status_of(
+    node_id: str, role: NodeRole, *, applied: int = 20, has_quorum: bool = True
+) -> EndpointStatus:
+    """What a healthy node, or one without a majority, says of itself."""
+    node = NodeStatus(
+        node_id=node_id,
+        cluster_name="test",
+        role=role,
+        leader_id="n1" if has_quorum else "",
+        leader_grpc_address="127.0.0.1:7101" if has_quorum else "",
+        term=3,
+        commit_index=applied,
+        applied_index=applied,
+        revision=applied - 3,
+        name_count=11,
+        response_time_ms_mean=1.25,
+        error_rate=0.005,
+        region="eu",
+        uptime=timedelta(seconds=90),
+        has_quorum=has_quorum,
+        last_heartbeat=EPOCH,
+        version="0.1.0",
+        peers=(),
+        members=(),
+    )
+    return EndpointStatus(f"127.0.0.1:710{node_id[1:]}", node, None)
+
+
+def endpoint_error(endpoint: str, error: NamestoreError) -> EndpointStatus:
+    """An endpoint that gave no status."""
+    return EndpointStatus(endpoint, None, error)
+
+
+class InlineExecutor(Executor):
+    """Runs each call where and when it is submitted: no thread, always the same order."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # handed on by the future, as an executor does
+            future.set_exception(error)
+        return future
+
+
+class ReversingExecutor(Executor):
+    """Runs nothing until a result is asked for, and then the newest call first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = _Asked(self)
+        self.waiting.append(lambda: future.set_result(fn(*args, **kwargs)))
+        return future
+
+    def run(self) -> None:
+        while self.waiting:
+            self.waiting.pop()()
+
+
+class _Asked(Future[Any]):
+    def __init__(self, executor: ReversingExecutor) -> None:
+        super().__init__()
+        self._executor = executor
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._executor.run()
+        return super().result(0)
