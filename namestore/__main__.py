@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+import click
+
 _COMMANDS = {
     "server": "namestore.server.main",
     "cli": "namestore.cli.main",
@@ -18,8 +20,13 @@ def main() -> None:
     if command not in _COMMANDS:
         sys.stderr.write(f"usage: python -m namestore {'|'.join(_COMMANDS)} [ARGUMENTS]\n")
         sys.exit(2)
-    sys.argv[:2] = [f"namestore-{command}"]
-    import_module(_COMMANDS[command]).main()
+    program = f"python -m namestore {command}"
+    del sys.argv[1]
+    entry = import_module(_COMMANDS[command]).main
+    if isinstance(entry, click.Command):
+        entry.main(prog_name=program)
+    else:
+        entry()
 
 
 if __name__ == "__main__":

@@ -39,10 +39,17 @@ _DEV_DATA_DIR = Path(".namestore/dev")
 # write waits ten times longer for the lock than for the disk.
 _SWITCH_INTERVAL_S = 0.0005
 
+# \b keeps click from filling the lines.
+_EXAMPLES = """\b
+Examples:
+  namestore-server --dev
+  namestore-server --config cluster.toml --node n1
+"""
+
 _log = logs.get_logger(__name__)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="The cluster's cluster.toml."
 )
@@ -74,12 +81,7 @@ def main(
     log_level: str,
     log_format: str,
 ) -> None:
-    r"""Runs one node of a namestore cluster.
-
-    \b
-    namestore-server --dev
-    namestore-server --config cluster.toml --node n1
-    """
+    """Runs one node of a namestore cluster."""
     logs.configure(log_level, cast("logs.LogFormat", log_format))
     try:
         if dev:
