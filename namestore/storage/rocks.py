@@ -1,0 +1,218 @@
+"""The one place that speaks to RocksDB: options, errors, reading, writing.
+
+`rocksdict` raises bare `Exception` with RocksDB's words in it; here they become what the rest of
+namestore understands. Its plain iterators end quietly at a damaged block, so scanning goes through
+the one kind whose status can be asked. Some of its calls hold the interpreter lock: none of them is
+made here in a way that waits for the disk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    Snapshot,
+    WriteBatch,
+    WriteOptions,
+)
+from rocksdict import Checkpoint as RocksdictCheckpoint
+
+from namestore.errors import NamestoreError
+from namestore.storage.damage import damaged, failed
+
+_BINDING_NOTE = "rocksdict-config.json"
+_MISSING = "key not found"
+_STALLED = "Write stall"
+_STALL_S_MAX = 60.0
+_STALL_POLL_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class StateLimits:
+    """What the state store may take of memory, in bytes.
+
+    Attributes:
+        cache_bytes: Blocks read from files, with their indexes and bloom filters.
+        memtable_bytes: Changes not in a file yet, before they begin to be written to one.
+        memtables_max: Such portions at most, of which all but one are being written.
+    """
+
+    cache_bytes: int = 40 * 1024 * 1024
+    memtable_bytes: int = 12 * 1024 * 1024
+    memtables_max: int = 4
+
+
+def open_database(directory: Path, limits: StateLimits, create: bool = False) -> Rdict:
+    """Opens one RocksDB.
+
+    Raises:
+        DiskDamaged: What is there cannot be opened as a state.
+        DiskFailed: The disk does not let it be opened.
+    """
+    with translated(directory, "opening the state", finding="cannot be opened as a state"):
+        # rocksdict rewrites this note at every opening, unsynced, and stumbles over a torn one.
+        (directory / _BINDING_NOTE).unlink(missing_ok=True)
+        return Rdict(str(directory), _options(limits, create))
+
+
+def write(database: Rdict, directory: Path, changes: Mapping[bytes, bytes | None]) -> None:
+    """Makes changes in one atomic step, visible on return and durable with the next flush.
+
+    Raises:
+        DiskFailed: Whether they were made is not known.
+    """
+    batch = WriteBatch(raw_mode=True)
+    for key, value in changes.items():
+        if value is None:
+            batch.delete(key)
+        else:
+            batch.put(key, value)
+    options = WriteOptions()
+    # The Raft log replays what a crash takes back, so a log of its own would be a second sync.
+    options.disable_wal = True  # type: ignore[method-assign, assignment]  # a property, stub wrong
+    # RocksDB would wait for its compaction with the interpreter lock held: we wait without.
+    options.no_slowdown = True
+    deadline = time.monotonic() + _STALL_S_MAX
+    while True:
+        try:
+            database.write(batch, options)
+            return
+        except Exception as error:
+            if _STALLED not in str(error) or time.monotonic() > deadline:
+                raise failed(directory, "changing the state", error) from error
+        time.sleep(_STALL_POLL_S)
+
+
+def flush(database: Rdict, directory: Path, wait: bool = True) -> None:
+    """Writes what is in memory to files; with `wait` they are durable on return.
+
+    Raises:
+        DiskFailed: They may not be.
+    """
+    with translated(directory, "flushing the state"):
+        database.flush(wait)
+
+
+def flush_is_done(database: Rdict, directory: Path) -> bool:
+    """Every flush that was begun is durable."""
+    with translated(directory, "asking for the state of flushing"):
+        return database.property_int_value("rocksdb.num-immutable-mem-table") == 0
+
+
+def checkpoint(database: Rdict, directory: Path, target: Path) -> None:
+    """Links the database's files into `target`, which must not exist.
+
+    Flush before: it would flush by itself, but with the interpreter lock held.
+    """
+    with translated(directory, "making a snapshot"):
+        RocksdictCheckpoint(database).create_checkpoint(str(target))
+
+
+def get_many(
+    source: Rdict | Snapshot, directory: Path, keys: Sequence[bytes]
+) -> list[bytes | None]:
+    """The value of each key, in order.
+
+    Raises:
+        DiskDamaged: A block does not match its checksum.
+        DiskFailed: The disk does not answer.
+    """
+    with translated(directory, "reading the state"):
+        if isinstance(source, Rdict):
+            return source.get(list(keys)) or []
+        return [_get(source, key) for key in keys]
+
+
+def scan(
+    source: Rdict | Snapshot, directory: Path, start: bytes, prefix: bytes
+) -> Iterator[tuple[bytes, bytes]]:
+    """Keys that begin with `prefix`, from `start` on, in byte order. Raises as `get_many`."""
+    options = ReadOptions()
+    end = _after_prefix(prefix)
+    if end is not None:
+        options.set_iterate_upper_bound(end)
+    with translated(directory, "reading the state"):
+        cursor = source.iter(options)
+        cursor.seek(max(start, prefix))
+    while True:
+        with translated(directory, "reading the state"):
+            if not cursor.valid():
+                cursor.status()
+                return
+            pair = cursor.key(), cursor.value()
+            cursor.next()
+        if not pair[0].startswith(prefix):
+            return
+        yield pair
+
+
+@contextmanager
+def translated(directory: Path, doing: str, finding: str = "") -> Iterator[None]:
+    """Turns what rocksdict raises into `DiskDamaged` or `DiskFailed`."""
+    try:
+        yield
+    except NamestoreError:
+        raise
+    except Exception as error:
+        text = str(error)
+        if "Corruption" in text or "Invalid argument" in text or "Not implemented" in text:
+            raise damaged(directory, f"{finding or doing + ' failed'}: {text}") from error
+        raise failed(directory, doing, error) from error
+
+
+def _get(source: Snapshot, key: bytes) -> bytes | None:
+    try:
+        value: bytes = source[key]
+    except Exception as error:
+        if str(error) == _MISSING:
+            return None
+        raise
+    return value
+
+
+def _after_prefix(prefix: bytes) -> bytes | None:
+    """The first key after all that begin with `prefix`; None: nothing comes after."""
+    head = prefix.rstrip(b"\xff")
+    return head[:-1] + bytes((head[-1] + 1,)) if head else None
+
+
+def _options(limits: StateLimits, create: bool) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(Cache(limits.cache_bytes))
+    # The common question is about a name that is absent: ten bits a key answer 99 of 100 such
+    # questions without reading. Filters and indexes live in the cache, and so within its bound.
+    table.set_bloom_filter(10, False)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    table.set_format_version(5)
+    options = Options(raw_mode=True)
+    options.create_if_missing(create)
+    options.set_block_based_table_factory(table)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_paranoid_checks(True)
+    # Twice what begins a flush: ours comes first, so that we know what it covers.
+    options.set_write_buffer_size(2 * limits.memtable_bytes)
+    options.set_db_write_buffer_size(limits.memtables_max * limits.memtable_bytes)
+    options.set_max_write_buffer_number(limits.memtables_max)
+    options.set_level_zero_slowdown_writes_trigger(40)
+    options.set_level_zero_stop_writes_trigger(60)
+    options.set_level_compaction_dynamic_level_bytes(True)
+    options.set_target_file_size_base(64 * 1024 * 1024)
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(512)
+    # Their size is part of every snapshot, or of nothing but the disk.
+    options.set_max_manifest_file_size(4 * 1024 * 1024)
+    options.set_max_log_file_size(1024 * 1024)
+    options.set_keep_log_file_num(2)
+    options.set_stats_dump_period_sec(0)
+    return options
