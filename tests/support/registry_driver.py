@@ -16,6 +16,7 @@ from namestore.core.commands import (
     encode_entry,
 )
 from namestore.core.outcomes import Decision
+from namestore.core.packing import unpack_fields
 from namestore.core.records import Record, decode_record
 from namestore.core.registry import apply_entry
 from namestore.core.state import (
@@ -99,6 +100,11 @@ class RegistryDriver:
     def sweep_entries(self) -> int:
         """How many entries' outcomes wait to be forgotten."""
         return len(self._keys(OUTCOME_TIME_PREFIX))
+
+    def listed(self) -> list[bytes]:
+        """The request_ids in those entries' lists."""
+        lists = (self.state.content[key] for key in self._keys(OUTCOME_TIME_PREFIX))
+        return [request_id for data in lists for request_id in unpack_fields(data, "a list")]
 
     def _keys(self, prefix: bytes) -> list[bytes]:
         return [key for key in self.state.content if key.startswith(prefix)]
