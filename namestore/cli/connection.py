@@ -15,7 +15,7 @@ from namestore.cli.options import Choices, Target, choices_of
 from namestore.cli.output import Printer
 from namestore.cli.store import Store
 
-DEFAULT_TIMEOUT: Final = 10.0
+DEFAULT_TIMEOUT: Final = 5.0
 
 # Arguments: where, and how many seconds a call may take.
 OpenStore = Callable[[Target, float], Store]

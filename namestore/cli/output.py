@@ -48,7 +48,10 @@ class Printer:
         if hint := advice(error):
             self.note(f"  {hint}")
         if self.as_json:
-            click.echo(json_line(error_json(reason(error), error.message, **context)))
+            value = {**error_json(reason(error), error.message, **context)}
+            if error.metadata:
+                value["metadata"] = error.metadata
+            click.echo(json_line(value))
 
     def usage_error(self, message: str) -> None:
         """Says that the command line itself cannot be carried out."""

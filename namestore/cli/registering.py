@@ -74,8 +74,8 @@ def _register(
             request_id=request_id,
             timeout=session.timeout(),
         )
-    except OutcomeUnknown:
-        _say_how_to_ask_again(session, request_id)
+    except OutcomeUnknown as error:
+        _say_how_to_ask_again(session, error, request_id)
         raise
     session.printer.result(_register_line(result), _register_json(result))
     return DONE if result.registered else REFUSED
@@ -199,8 +199,8 @@ def release_command(
                 request_id=identity,
                 timeout=session.timeout(),
             )
-        except OutcomeUnknown:
-            _say_how_to_ask_again(session, identity)
+        except OutcomeUnknown as error:
+            _say_how_to_ask_again(session, error, identity)
             raise
         value = {"name": canonical, "released": True, "revision": revision}
         session.printer.result(f"released  {shown(canonical)}", value)
@@ -210,9 +210,10 @@ def release_command(
         return each_name(session.printer, (name,), release, writes=True)
 
 
-def _say_how_to_ask_again(session: Session, request_id: bytes) -> None:
-    again = f"--request-id hex:{request_id.hex()}"
-    session.printer.note(f"to ask again as the same request, add: {again}")
+def _say_how_to_ask_again(session: Session, error: OutcomeUnknown, request_id: bytes) -> None:
+    identity = f"hex:{request_id.hex()}"
+    error.metadata["request_id"] = identity
+    session.printer.note(f"to ask again as the same request, add: --request-id {identity}")
 
 
 def _request_id(text: str | None) -> bytes | None:

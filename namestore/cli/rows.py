@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Final
 
 from namestore.cli.lines import LINE_BYTES_MAX, Line
@@ -163,11 +163,11 @@ def _csv_rows(
             continue
         if not fields or (len(fields) == 1 and not fields[0].strip(" \t")):
             continue
-        if len(fields) != len(columns):
+        if len(fields) != len(columns) and not _is_torn(span, options):
             message = f"{len(fields)} column(s) where {','.join(columns)} are expected"
             yield _problem(span, fields[0], INVALID_LINE, message)
             continue
-        values = dict(zip(columns, fields, strict=True))
+        values = dict(zip_longest(columns, fields[: len(columns)], fillvalue=""))
         yield _row(span, values["name"], values["owner"], options)
 
 
@@ -194,7 +194,7 @@ def _csv_message(error: Exception) -> str:
 
 def _row(span: _Span, text: str, owner: str, options: RowOptions) -> Row | Problem:
     first, last = _ends(span)
-    if not last.terminated and not options.accept_unterminated:
+    if _is_torn(span, options):
         return _problem(span, text, TORN_LINE, _TORN)
     name = options.prefix + text
     try:
@@ -205,6 +205,11 @@ def _row(span: _Span, text: str, owner: str, options: RowOptions) -> Row | Probl
         message = f"the owner has {size} bytes of UTF-8; at most {OWNER_BYTES_MAX} are allowed"
         return _problem(span, name, INVALID_LINE, message)
     return Row(first.number, last.number, name, canonical, owner, last.end_offset)
+
+
+def _is_torn(span: _Span, options: RowOptions) -> bool:
+    """The file ends within this row, or may."""
+    return not (_ends(span)[1].terminated or options.accept_unterminated)
 
 
 def _problem(span: _Span, text: str, reason: str, message: str) -> Problem:

@@ -25,11 +25,11 @@ def run(store: FakeStore) -> Run:
 
     def run_cli(
         *args: str,
-        input: str | bytes = b"",
+        stdin: str | bytes = b"",
         env: dict[str, str] | None = None,
         clock: Callable[[], float] = lambda: 0.0,
     ) -> Result:
         environment = Environment(store.open, clock, lambda workers: InlineExecutor())
-        return CliRunner().invoke(cli, args, input=input, env=env, obj=environment)
+        return CliRunner().invoke(cli, args, input=stdin, env=env, obj=environment)
 
     return run_cli

@@ -89,15 +89,11 @@ class FakeStore:
             wanted = [item.name for item in names]
             self.batches.append(wanted)
             self.before("register_many", wanted)
-            results = [
-                self._register(item.name, item.owner or "", b"", b"\x00") for item in names
-            ]
+            results = [self._register(item.name, item.owner or "", b"", b"\x00") for item in names]
             self.after("register_many", wanted)
             return results
 
-    def _register(
-        self, name: str, owner: str, payload: bytes, request_id: bytes
-    ) -> RegisterResult:
+    def _register(self, name: str, owner: str, payload: bytes, request_id: bytes) -> RegisterResult:
         found = self.records.get(canonical_name(name))
         record = found or self.holds(name, owner, payload)
         refusal = Refusal.TAKEN if found else None
@@ -148,6 +144,7 @@ class FakeStore:
         return self.revision
 
     def list(self, prefix: str = "", *, timeout: float | None = None) -> Iterator[NameRecord]:
+        self.before("list", -1)
         for position, name in enumerate(sorted(self.records)):
             if name.startswith(prefix):
                 self.before("list", position)
@@ -201,7 +198,7 @@ class InlineExecutor(Executor):
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # handed on by the future, as an executor does
+        except BaseException as error:  # noqa: BLE001 - the future hands it on, as executors do
             future.set_exception(error)
         return future
 

@@ -1,0 +1,100 @@
+"""The objects that `--json` prints, byte for byte: programs read them.
+
+A field may be added at the end of an object; then the files are written anew with
+`REWRITE_GOLDEN=1 pytest tests/golden/cli`, and the difference is part of the review.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from namestore import errors
+from namestore.cli.connection import Environment
+from namestore.cli.main import cli
+from namestore.client.values import NodeRole
+from tests.unit.cli.fake_store import FakeStore, InlineExecutor, endpoint_error, status_of
+
+HERE = Path(__file__).parent
+IMPORTED = (
+    b"name,owner\nuser:new,o\nuser:alice,account-17\nuser:alice,somebody\n\nnonsense,o\n"
+    b"user:\xff,o\nuser:x,o,extra\nuser:tor"
+)
+
+# File: arguments, standard input, exit code.
+CASES: dict[str, tuple[tuple[str, ...], bytes, int]] = {
+    "register": (
+        ("register", "user:bob", "user:alice", "nonsense", "--owner", "o", "--payload", "p"),
+        b"",
+        2,
+    ),
+    "lookup": (("lookup", "user:alice", "user:nobody"), b"", 1),
+    "release": (("release", "user:alice", "--owner", "account-17"), b"", 0),
+    "release_not_owner": (("release", "user:alice"), b"", 1),
+    "slug": (("slug", "post:", "--owner", "o"), b"", 0),
+    "slug_taken": (("slug", "post:", "hello"), b"", 1),
+    "list": (("list", "user:"), b"", 0),
+    "status": (("status",), b"", 0),
+    "import": (("import", "-"), IMPORTED, 2),
+    "export": (("export",), b"", 0),
+    "usage": (("lookup",), b"", 2),
+}
+
+
+def registry() -> FakeStore:
+    store = FakeStore()
+    store.holds("user:alice", "account-17", b"\x00\xff")
+    store.holds("user:\u00e9", "\u00fc\n")
+    store.holds("post:hello", "author")
+    store.statuses = [
+        status_of("n1", NodeRole.LEADER),
+        status_of("n2", NodeRole.FOLLOWER, applied=17, has_quorum=False),
+        endpoint_error("127.0.0.1:7103", errors.Unreachable("connection refused")),
+    ]
+    return store
+
+
+@pytest.mark.parametrize("case", tuple(CASES))
+def test_json_is_as_it_was_released(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One object a line, nothing else on standard output, and the exit code beside it."""
+    arguments, given, code = CASES[case]
+    drawn = iter(range(1, 100))
+    monkeypatch.setattr("secrets.token_bytes", lambda size: bytes([next(drawn)]) * size)
+    environment = Environment(registry().open, lambda: 0.0, lambda workers: InlineExecutor())
+    result = CliRunner().invoke(cli, ["--json", *arguments], input=given, obj=environment)
+    path = HERE / f"{case}.jsonl"
+    if os.environ.get("REWRITE_GOLDEN"):
+        path.write_text(result.stdout)
+    assert result.stdout == path.read_text()
+    assert result.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "case", "code"),
+    (
+        (errors.NoQuorum("node n1 reaches no majority"), "error_unavailable", 3),
+        (errors.OutcomeUnknown("the answer was lost"), "error_unknown", 4),
+    ),
+)
+def test_json_errors_are_as_they_were_released(
+    error: errors.NamestoreError, case: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is an object with `error`, its reason, and `message`."""
+    monkeypatch.setattr("secrets.token_bytes", lambda size: bytes(size))
+    store = registry()
+
+    def fail(method: str, asked: object) -> None:
+        raise error
+
+    store.before = fail
+    result = CliRunner().invoke(
+        cli, ["--json", "register", "user:a", "user:b"], obj=Environment(store.open)
+    )
+    path = HERE / f"{case}.jsonl"
+    if os.environ.get("REWRITE_GOLDEN"):
+        path.write_text(result.stdout)
+    assert result.stdout == path.read_text()
+    assert result.exit_code == code

@@ -1,0 +1,61 @@
+"""The command line as a process of its own: what only a real process can show."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+NOBODY = "127.0.0.1:1"
+
+EXPORT_MUCH = """
+from namestore.cli.connection import Environment
+from namestore.cli.main import cli
+from tests.unit.cli.fake_store import FakeStore
+store = FakeStore()
+for number in range(20000):
+    store.holds(f"user:{number:06}")
+cli.main(["export"], obj=Environment(store.open))
+"""
+
+
+def test_closed_pipe_is_quiet() -> None:
+    """No traceback, neither from the command nor from the interpreter at its end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody_reads:
+        done = subprocess.run(
+            [sys.executable, "-c", EXPORT_MUCH],
+            stdout=nobody_reads,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr.decode()) == (141, "")
+
+
+def test_unreachable_node_is_unavailable() -> None:
+    """The real client, and no node: code 3, one line of what and one of what to do."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "namestore.cli",
+            "lookup",
+            "user:a",
+            "--endpoints",
+            NOBODY,
+            "--timeout=1",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert NOBODY in done.stderr
+    assert "namestore-local-cluster up" in done.stderr

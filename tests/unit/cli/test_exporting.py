@@ -1,0 +1,144 @@
+"""Exporting: formats, files that are whole or absent, and order."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from namestore import errors
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_store import FakeStore
+
+AWKWARD = {
+    "user:a,b": "o",
+    'user:"quoted"': "",
+    "user:\u00e9\u00e8": "two\nlines",
+    "user:plain": "o,1",
+}
+
+
+def fill(store: FakeStore) -> None:
+    for name, owner in AWKWARD.items():
+        store.holds(name, owner, b"\x00\xff")
+
+
+def test_export_writes_canonical_names_in_byte_order(run: Run, store: FakeStore) -> None:
+    """One a line, as sort(1) would put them in the C locale."""
+    fill(store)
+    result = run("export")
+    assert result.stdout.splitlines() == sorted(AWKWARD, key=str.encode)
+    assert "exported 4 names: every change up to revision 17 is covered" in result.stderr
+
+
+def test_export_of_a_prefix(run: Run, store: FakeStore) -> None:
+    """Nothing else is written."""
+    fill(store)
+    store.holds("post:a")
+    assert run("export", "post:").stdout == "post:a\n"
+
+
+def test_csv_round_trips_into_import(run: Run, store: FakeStore) -> None:
+    """Names and owners come back as they were, whatever they hold."""
+    fill(store)
+    written = run("export", "--format", "csv").stdout
+    store.records.clear()
+    assert run("import", "-", stdin=written).exit_code == 0
+    assert {name: record.owner for name, record in store.records.items()} == AWKWARD
+
+
+def test_jsonl_holds_every_field(run: Run, store: FakeStore) -> None:
+    """The payload in base64."""
+    fill(store)
+    first = json.loads(run("export", "--format", "jsonl").stdout.splitlines()[0])
+    assert first["name"] == 'user:"quoted"'
+    assert base64.b64decode(first["payload"]) == b"\x00\xff"
+    assert set(first) >= {"display_name", "owner", "create_revision", "mod_revision"}
+
+
+def test_json_means_jsonl(run: Run, store: FakeStore) -> None:
+    """Other formats on standard output contradict it."""
+    fill(store)
+    assert run("--json", "export").stdout == run("export", "--format", "jsonl").stdout
+    assert run("--json", "export", "--format", "csv").exit_code == 2
+
+
+def test_output_file_is_replaced_whole(run: Run, store: FakeStore, tmp_path: Path) -> None:
+    """Nothing else is left beside it."""
+    fill(store)
+    path = tmp_path / "names.csv"
+    path.write_text("old")
+    result = run("--json", "export", "--format", "csv", "--output", str(path))
+    assert path.read_text().startswith("name,owner\n")
+    assert list(tmp_path.iterdir()) == [path]
+    assert json.loads(result.stdout)["exported"] == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), ((errors.NoQuorum("no majority"), 3), (KeyboardInterrupt(), 130))
+)
+def test_output_file_is_never_half_written(
+    run: Run, store: FakeStore, tmp_path: Path, error: BaseException, code: int
+) -> None:
+    """What was there before stays, and what was begun is removed."""
+    fill(store)
+    path = tmp_path / "names"
+    path.write_text("old")
+
+    def fail(method: str, asked: object) -> None:
+        if asked == 2:
+            raise error
+
+    store.before = fail
+    result = run("export", "--output", str(path))
+    assert result.exit_code == code
+    assert "was not written" in result.stderr
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_that_cannot_be_written_is_said(run: Run, tmp_path: Path) -> None:
+    """Certainly not done: code 3."""
+    result = run("export", "--output", str(tmp_path / "absent" / "names"))
+    assert result.exit_code == 3
+    assert "could not be written" in result.stderr
+
+
+def test_interrupted_output_says_it_is_not_complete(run: Run, store: FakeStore) -> None:
+    """Nobody shall take a part for the whole."""
+    fill(store)
+
+    def fail(method: str, asked: object) -> None:
+        if asked == 2:
+            raise errors.NoQuorum("no majority")
+
+    store.before = fail
+    result = run("export")
+    assert result.exit_code == 3
+    assert "ends after 2 names and is not complete" in result.stderr
+
+
+def test_registry_out_of_order_is_not_exported(
+    run: Run, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is listed twice would be exported twice."""
+    fill(store)
+    records = list(store.records.values())
+    monkeypatch.setattr(store, "list", lambda prefix, timeout: iter(records + records))
+    result = run("export")
+    assert result.exit_code == 4
+    assert "not usable" in result.stderr
+
+
+def test_closed_pipe_is_quiet(run: Run, store: FakeStore) -> None:
+    """`namestore-cli export | head` ends as other filters do: by the code of SIGPIPE, silently."""
+    fill(store)
+
+    def nobody_reads(method: str, asked: object) -> None:
+        raise BrokenPipeError
+
+    store.before = nobody_reads
+    result = run("export")
+    assert (result.exit_code, result.output) == (141, "")
