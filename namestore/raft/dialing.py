@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pysyncobj.node import Node
 
 from namestore.raft.addresses import Resolver, SocketAddress, numeric, split_address
-from namestore.raft.connection import ConnectionLost
-from namestore.raft.link import Link
+from namestore.raft.connection import Connection, ConnectionLost
+from namestore.raft.link import Link, MakeLink
 from namestore.raft.network import Network
 from namestore.raft.quiet_log import QuietLog
+from namestore.raft.tls import TlsStream
 
 # Pauses double up to this many times the first one: a healed link is found again soon.
 _PAUSE_FACTOR_MAX = 8
@@ -73,7 +74,6 @@ class Dialer:
     """The peers of a node, and the attempts to reach those that are not connected.
 
     Args:
-        launch: Given a peer and its connecting socket, sets `peer.link`.
         wake: Thread-safe; called when `take_lookups` has something.
 
     Attributes:
@@ -85,13 +85,13 @@ class Dialer:
         network: Network,
         quiet: QuietLog,
         wake: Callable[[], None],
-        launch: Callable[[Peer, socket.socket, float], None],
+        make_link: MakeLink,
     ) -> None:
         self.peers: dict[str, Peer] = {}
         self.refusals: dict[str, str] = {}
         self._net = network
         self._quiet = quiet
-        self._launch = launch
+        self._make_link = make_link
         self._resolver = Resolver(wake, network.lookup)
 
     def due(self) -> float:
@@ -137,8 +137,11 @@ class Dialer:
             sock = open_socket(target, self._net.limits.peer_timeout_ms)
         except ConnectionLost as error:
             self.failed(peer, str(error), now)
-        else:
-            self._launch(peer, sock, now)
+            return
+        tls = None if self._net.tls is None else TlsStream(self._net.tls.client, False)
+        connection = Connection(sock, tls, connecting=True)
+        deadline = now + self._net.limits.connect_timeout_ms / 1000
+        peer.link = self._make_link(connection, peer.node.id, peer.address or "", deadline)
 
     def failed(self, peer: Peer, reason: str, now: float) -> None:
         """An attempt or a connection came to its end: pause, then try again."""

@@ -11,6 +11,8 @@ import struct
 HEADER = struct.Struct(">I")
 # Enough for a hello or a refusal, and all that a stranger may declare.
 GREETING_BYTES_MAX = 4 * 1024
+# A TLS handshake or alert record, which as a length would be far beyond any limit.
+_TLS_BEGINNINGS = (b"\x16\x03", b"\x15\x03")
 
 
 class MalformedFrame(ValueError):
@@ -65,6 +67,8 @@ class FrameReader:
             return None
         (length,) = HEADER.unpack_from(buffer)
         if not 0 < length <= self.body_bytes_max:
+            if bytes(buffer[:2]) in _TLS_BEGINNINGS:
+                raise MalformedFrame("TLS is spoken there, and none here")
             raise MalformedFrame(f"a frame of {length} bytes; 1 to {self.body_bytes_max} are taken")
         end = HEADER.size + length
         if len(buffer) < end:

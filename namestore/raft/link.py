@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from namestore.raft.connection import Connection, ConnectionLost
+from namestore.raft.framing import MalformedFrame
 from namestore.raft.hello import (
     ACCEPTED,
     DIALED,
@@ -34,6 +35,10 @@ _STRANGER_BYTES_MAX = 256 * 1024
 _LINGER_S = 1.0
 # Pongs beyond this are left out: a peer that does not read them is not owed more memory.
 _PONG_QUEUE_BYTES_MAX = 1024
+
+
+# Makes a link: the connection, the dialed node's id or None, host or host:port, the deadline.
+MakeLink = Callable[[Connection, str | None, str, float], "Link"]
 
 
 class Refuse(Exception):
@@ -143,6 +148,15 @@ class Link:
         elif self.phase is Phase.GREETING and self.connection.bytes_read > _STRANGER_BYTES_MAX:
             raise ConnectionLost("too many bytes before a hello")
 
+    def next_body(self) -> bytes | None:
+        """The next whole frame's body, or None. Raises Refuse or ConnectionLost."""
+        try:
+            return self.connection.reader.next_frame()
+        except MalformedFrame as error:
+            if self.phase is Phase.GREETING:
+                raise Refuse(str(error)) from error
+            raise ConnectionLost(str(error)) from error
+
     def handle(self, body: bytes, now: float) -> Message | None:
         """Acts on one frame; returns it if it is a message for the engine.
 
@@ -212,6 +226,12 @@ class Link:
         if self.dialed:
             return self._ping_due
         return self._heard_at + 2 * self._limits.peer_timeout_ms / 1000
+
+    def excuse(self, late_s: float) -> None:
+        """Puts every deadline off: this node itself was not there to listen for so long."""
+        self._deadline += late_s
+        self._heard_at += late_s
+        self._ping_due += late_s
 
     def check(self, now: float) -> None:
         """Pings, and ends what takes too long. Raises ConnectionLost."""

@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pysyncobj.node import Node
+
 from namestore.raft.addresses import Lookup, look_up
-from namestore.raft.messages import MESSAGE_BYTES_MAX
+from namestore.raft.messages import MESSAGE_BYTES_MAX, Message
 from namestore.raft.tls import TlsContexts
 
 
@@ -57,3 +59,12 @@ class Network:
     limits: TransportLimits = field(default_factory=TransportLimits)
     lookup: Lookup = look_up
     rng: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Whom to tell, on the thread that polls."""
+
+    message: Callable[[Node, Message], None]
+    connected: Callable[[Node], None]
+    disconnected: Callable[[Node], None]

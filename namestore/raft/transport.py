@@ -23,8 +23,8 @@ from namestore.raft.addresses import Lookup, look_up, split_address
 from namestore.raft.framing import HEADER, frame
 from namestore.raft.hello import Hello
 from namestore.raft.link import Gate
-from namestore.raft.network import Network, TransportLimits
-from namestore.raft.switchboard import Events, Switchboard
+from namestore.raft.network import Events, Network, TransportLimits
+from namestore.raft.switchboard import Switchboard
 from namestore.raft.tls import load_contexts
 
 
@@ -89,17 +89,17 @@ class TcpTransport(Transport):
     @property
     def refusals(self) -> Mapping[str, str]:
         """Node id -> why the last dial to it ended in a refusal, by either side."""
-        return self._board.refusals
+        return self._board.dialer.refusals
 
     @property
     def ready(self) -> bool:
         """The port is bound."""
-        return self._board.listening
+        return self._board.door.is_open
 
     @property
     def listen_address(self) -> str:
         """host:port as bound, once `ready`; before, as it was given."""
-        return self._board.listen_address
+        return self._board.door.address
 
     def tryGetReady(self) -> None:
         """Binds and listens, once. Raises ConfigError: the address cannot be used."""
@@ -168,7 +168,7 @@ class TcpTransport(Transport):
 
     def wake(self) -> None:
         """Makes the present or the next `poll` return at once. Any thread; cheap."""
-        self._board.wake()
+        self._board.waker.wake()
 
     def flush(self) -> None:
         """Hands queued bytes to the kernel; calls nothing back. Before a wait for the disk."""

@@ -9,6 +9,7 @@ from typing import Any
 from pysyncobj.node import Node
 
 from namestore.config import TlsConfig
+from namestore.errors import ConfigError
 from namestore.raft.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.network import TransportLimits
 from namestore.raft.transport import TcpTransport
@@ -45,7 +46,11 @@ class Station:
         transport.setOnMessageReceivedCallback(lambda n, m: self.messages.append((n.id, m)))
         transport.setOnNodeConnectedCallback(lambda n: self.changes.append(("up", n.id)))
         transport.setOnNodeDisconnectedCallback(lambda n: self.changes.append(("down", n.id)))
-        transport.tryGetReady()
+        try:
+            transport.tryGetReady()
+        except ConfigError:
+            transport.destroy()
+            raise
 
     @property
     def address(self) -> str:
