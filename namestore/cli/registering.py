@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 
 import click
 
 from namestore.cli.connection import Session, session_of
 from namestore.cli.each import each_name
 from namestore.cli.exits import DONE, REFUSED
+from namestore.cli.group import PROGRAM
 from namestore.cli.options import owner_option, shared_options
 from namestore.cli.output import holder_text, record_json, shown, shown_owner
 from namestore.cli.store import Store
@@ -136,6 +138,9 @@ def slug_command(
             )
     except NameTaken as error:
         return _slug_refused(session, error)
+    except OutcomeUnknown as error:
+        _say_how_to_ask_for_slug(session, error)
+        raise
     owner = shown_owner(record.owner)
     session.printer.result(
         f"granted  {shown(record.name)}  owner={owner}  revision={record.create_revision}",
@@ -214,6 +219,13 @@ def _say_how_to_ask_again(session: Session, error: OutcomeUnknown, request_id: b
     identity = f"hex:{request_id.hex()}"
     error.metadata["request_id"] = identity
     session.printer.note(f"to ask again as the same request, add: --request-id {identity}")
+
+
+def _say_how_to_ask_for_slug(session: Session, error: OutcomeUnknown) -> None:
+    name, identity = error.metadata.get("name"), error.metadata.get("request_id")
+    if name and identity:
+        command = shlex.join((PROGRAM, "register", name, "--request-id", f"hex:{identity}"))
+        session.printer.note(f"to ask again for the slug that was tried: {command} --owner OWNER")
 
 
 def _request_id(text: str | None) -> bytes | None:
