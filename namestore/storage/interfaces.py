@@ -28,7 +28,7 @@ class LogEntry(NamedTuple):
     """
 
     command: bytes
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     term: int
 
 
@@ -165,6 +165,15 @@ class Checkpoint(Protocol):
         """The directory that holds the files."""
         ...
 
+    def files(self) -> list[CheckpointFile]:
+        """What it consists of. Reads everything the first time, to make the checksums: any thread
+        but the Raft thread."""
+        ...
+
+    def read(self, file: int, offset: int, length: int) -> bytes:
+        """A piece of the file at that place of `files()`; shorter at its end."""
+        ...
+
     def release(self) -> None:
         """The copy may be removed once everybody who holds it has released it."""
         ...
@@ -236,4 +245,40 @@ class StateView(StateReader, Protocol):
     @property
     def meta(self) -> StateMeta:
         """Where this picture stands."""
+        ...
+
+
+class IncomingSnapshot(Protocol):
+    """A snapshot from another node while it arrives, piece by piece, and survives a restart."""
+
+    def begin(self, snapshot_id: bytes, files: Sequence[CheckpointFile]) -> None:
+        """Expects these files. What arrived of the same snapshot before is kept, all else removed.
+
+        Raises:
+            ValueError: A name that is not a plain file name, or a name twice.
+        """
+        ...
+
+    def wanted(self) -> tuple[int, int, int] | None:
+        """The next piece to ask for: file, offset, bytes left of it. None: everything is there."""
+        ...
+
+    def write(self, file: int, offset: int, data: bytes) -> bool:
+        """Stores a piece. False, and nothing done: it is not the one that is wanted."""
+        ...
+
+    def verify(self) -> bool:
+        """Lengths and checksums are as announced, and everything is on stable storage.
+
+        Any thread. False: the arrival is discarded and may begin again.
+        """
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """Where the files are."""
+        ...
+
+    def discard(self) -> None:
+        """Removes what arrived."""
         ...

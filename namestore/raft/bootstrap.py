@@ -1,0 +1,81 @@
+"""How a cluster comes into being, and why a node that lost its disk is not part of it any more.
+
+A node whose data directory is new may be one of two things: part of a cluster that has never run,
+or an old member that lost its disk. The latter must not vote: it could have voted before, in a term
+it no longer remembers (defect 7). So the first leader is elected only while *all* members of the
+file are connected and new; its first entry records each one's incarnation, drawn when its data
+directory was made. From then on a node with another incarnation is refused by every member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from namestore.raft.membership import Membership
+
+
+class Greeting(Protocol):
+    """What a node says of itself when it connects; see `namestore.raft.framing`."""
+
+    @property
+    def node_id(self) -> str:
+        """Its identity."""
+        ...
+
+    @property
+    def incarnation(self) -> str:
+        """Of its data directory."""
+        ...
+
+    @property
+    def cluster_id(self) -> str:
+        """Of the cluster it is part of; empty: of none yet."""
+        ...
+
+    @property
+    def fresh(self) -> bool:
+        """Its log is empty and it was never part of a cluster."""
+        ...
+
+
+def first_membership(
+    own_id: str,
+    incarnation: str,
+    initial: Membership,
+    greeting_of: Callable[[str], Greeting | None],
+    cluster_id: str,
+) -> Membership:
+    """The membership of a new cluster, each member with the incarnation it greeted with."""
+    members = []
+    for member in initial.members:
+        greeting = greeting_of(member.node_id)
+        known = incarnation if member.node_id == own_id else getattr(greeting, "incarnation", "")
+        members.append(replace(member, incarnation=known))
+    return Membership(tuple(members), cluster_id)
+
+
+def all_new(
+    own_id: str, initial: Membership, greeting_of: Callable[[str], Greeting | None]
+) -> bool:
+    """Whether every other member of the file is connected and has a new data directory."""
+    greetings = [greeting_of(m.node_id) for m in initial.members if m.node_id != own_id]
+    return all(greeting is not None and greeting.fresh for greeting in greetings)
+
+
+def reason_to_refuse(membership: Membership, peer: Greeting) -> str | None:
+    """Why `peer` is not the member it says it is; None: it may be."""
+    if membership.cluster_id and peer.cluster_id and membership.cluster_id != peer.cluster_id:
+        return (
+            f"{peer.node_id} belongs to cluster {peer.cluster_id}, "
+            f"this node to {membership.cluster_id}"
+        )
+    member = membership.get(peer.node_id)
+    if member is None or not member.incarnation or member.incarnation == peer.incarnation:
+        return None
+    return (
+        f"{peer.node_id} has a data directory that this cluster does not know: it lost its disk, or "
+        "was given another one. It could have voted before, so it may not come back under this id "
+        "as it is: restore its data directory, or replace the member"
+    )

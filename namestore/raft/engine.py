@@ -1,0 +1,159 @@
+"""One node's consensus, put together: what happens in one turn of the Raft thread, in which order.
+
+The order is the design. Messages come in and change what is buffered; the leader proposes and sends
+to the followers; one sync makes all of it durable; only then leaves what speaks for it; then what a
+majority holds is committed, applied, answered. Nothing here waits but for the network and the disk.
+
+Applying is total (defect 12): an entry that cannot be applied stops the node before anything of it
+is applied (defects 13, 14). There is one replicated entry point, versioned bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from namestore.core.commands import decode_entry
+from namestore.core.registry import Applied, apply_entry, apply_nothing
+from namestore.errors import InvariantViolation, ShuttingDown
+from namestore.raft.membership import Membership
+from namestore.raft.proposals import Proposal
+from namestore.raft.replica import MemberInfo, PeerInfo, ReplicaStatus
+from namestore.raft.replication import KIND_COMMANDS, KIND_MEMBERSHIP, KIND_NOTHING
+from namestore.raft.requests import Requests
+from namestore.raft.settings import Settings
+from namestore.raft.snapshots import MEMBERSHIP_KEY
+from namestore.storage.interfaces import LogEntry
+
+# The longest nap of the Raft thread: deadlines of callers are looked at that often.
+_NAP_S_MAX = 0.05
+
+
+class Engine(Requests):
+    """A hardened PySyncObj. Everything but `status` belongs to one thread, the Raft thread."""
+
+    def __init__(self, transport: Any, settings: Settings) -> None:
+        super().__init__(transport, settings)
+        self._load_memberships()
+
+    def _onTick(self, timeToWait: float = 0.0) -> None:
+        """One turn: hear, decide, make durable, say, commit, apply, answer."""
+        self._poll(min(timeToWait, self._nap()))
+        now = self._clock()
+        self._expire(now)
+        self._run_elections(now)
+        self._propose_waiting(now)
+        if self.is_leader:
+            self._replicate(now)
+            self._advance_transfer()
+            self._offer_snapshots(now)
+        self._sync_and_send_held()
+        if self.is_leader:
+            self._advance_commit()
+        self._apply_committed()
+        self._serve_reads(now)
+        self._shorten_log()
+
+    def _nap(self) -> float:
+        """How long nothing can be due, unless the network or a caller says otherwise."""
+        busy = (
+            self.applied_index < self.commit_index
+            or not self.proposals.queue.empty
+            or not self.reads.empty
+            or self._log.dirty
+            or self._held
+        )
+        if busy:
+            return 0.0
+        if not self.is_leader:
+            return _NAP_S_MAX
+        return min(_NAP_S_MAX, max(0.0, self._heartbeat_at - self._clock()))
+
+    # -- applying ---------------------------------------------------------------------------
+
+    def _apply_committed(self) -> None:
+        """Applies what is committed and synced here, a bounded amount per turn."""
+        end = min(self.commit_index, self._log.synced_index)
+        budget = self.settings.bounds.apply_bytes
+        while self.applied_index < end and budget > 0:
+            for entry in self._log.entries(self.applied_index + 1, budget):
+                if entry.index > end:
+                    return
+                self._apply(entry)
+                budget -= len(entry.command)
+
+    def _apply(self, entry: LogEntry) -> None:
+        kind, meta = entry.command[0], self._state.meta
+        if entry.index != meta.applied_index + 1:
+            raise InvariantViolation(
+                f"entry {entry.index} cannot follow the state at {meta.applied_index}"
+            )
+        applied: Applied
+        if kind == KIND_COMMANDS:
+            applied = apply_entry(
+                self._state, meta, entry.index, entry.term, decode_entry(entry.command[1:])
+            )
+        elif kind in (KIND_NOTHING, KIND_MEMBERSHIP):
+            applied = apply_nothing(meta, entry.index, entry.term)
+            if kind == KIND_MEMBERSHIP:
+                applied.changes[MEMBERSHIP_KEY] = entry.command[1:]
+        else:
+            raise InvariantViolation(
+                f"entry {entry.index} is of kind {kind}, which this version of namestore does not "
+                "know; start the node with the version that wrote it, or newer"
+            )
+        self._state.write(applied.changes, applied.meta)
+        self._set_applied(entry.index)
+        self._bytes_since_mark += len(entry.command)
+        batch: list[Proposal] = self.proposals.in_log.pop(entry.index, [])
+        self.proposals.decided(batch, applied.decisions)
+
+    # -- the outside ------------------------------------------------------------------------
+
+    def status(self) -> ReplicaStatus:
+        """This node's view. Safe from any thread: it reads fields that change one at a time."""
+        now, membership = self._clock(), self._membership
+        connected = [peer for peer in self.peers if self.is_connected(peer)]
+        has_quorum = membership.majority_of([*connected, self.node_id])
+        leads, leader_id, heard_at = self.is_leader, self.leader_id, self._heard_leader_at
+        if leads:
+            serving = self.commit_index >= self._first_of_term and self._transfer_to is None
+        else:
+            serving = leader_id is not None and self.is_connected(leader_id)
+        age_ms = None if heard_at is None else (now - heard_at) * 1000
+        return ReplicaStatus(
+            node_id=self.node_id,
+            role=self.role,
+            leader_id=leader_id,
+            term=self.term,
+            commit_index=self.commit_index,
+            applied_index=self.applied_index,
+            last_index=self.log_end,
+            has_quorum=has_quorum,
+            serving=serving and has_quorum,
+            heartbeat_age_ms=0.0 if leads else age_ms,
+            meta=self._state.meta,
+            peers=tuple(self._peer_info(peer) for peer in self.peers),
+            members=_member_infos(membership),
+        )
+
+    def _peer_info(self, peer: str) -> PeerInfo:
+        progress = self._progress.get(peer)
+        match = progress.match if progress is not None and self.is_leader else None
+        lag = None if match is None else max(0, self.log_end - match)
+        return PeerInfo(peer, self.is_connected(peer), match, lag)
+
+    def stop(self) -> None:
+        """Answers everybody who waits, then lets go of network and log."""
+        self.proposals.fail_all(self._why_not())
+        self.reads.fail_all()
+        for _, _, done in self._transfers:
+            done(ShuttingDown("this node is shutting down"))
+        if self._offer is not None:
+            self._offer.checkpoint.release()
+        self._doDestroy()
+
+
+def _member_infos(membership: Membership) -> tuple[MemberInfo, ...]:
+    return tuple(
+        MemberInfo(m.node_id, m.raft_address, m.grpc_address, m.voter) for m in membership.members
+    )

@@ -1,0 +1,226 @@
+"""A replica as a running thing: stores opened, transport bound, and the Raft thread around them.
+
+This is where the engine's seams get their real counterparts. The thread runs turns of the engine
+until it is told to stop or something fails that must not be survived; then it tells `on_fatal` and
+answers nobody any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+from namestore.config import ClusterConfig
+from namestore.errors import NamestoreError, ShuttingDown
+from namestore.raft import bootstrap
+from namestore.raft.engine import Engine
+from namestore.raft.hello import PROTOCOL_VERSION, Hello
+from namestore.raft.membership import Member, Membership
+from namestore.raft.proposals import Proposal
+from namestore.raft.reads import Read
+from namestore.raft.replica import BarrierDone, ProposalDone, ReplicaStatus
+from namestore.raft.settings import Bounds, Identity, Seams, Settings, Timing
+from namestore.raft.transport import TcpTransport
+from namestore.storage.directory import DataDirectory, reconcile
+from namestore.storage.incoming import IncomingDirectory
+from namestore.storage.interfaces import StateView
+
+_log = logging.getLogger(__name__)
+
+TransferDone = Callable[[str | NamestoreError], None]
+
+# A turn's longest wait; the engine shortens it to what is due.
+_TURN_S = 0.05
+
+
+class RaftReplica:
+    """One node of the cluster; implements `namestore.raft.replica.Replica`."""
+
+    def __init__(
+        self, config: ClusterConfig, node_id: str, on_fatal: Callable[[Exception], None]
+    ) -> None:
+        self._config = config
+        self._node = config.node(node_id)
+        self._on_fatal = on_fatal
+        self._stopping = threading.Event()
+        self._posted: deque[Callable[[], None]] = deque()
+        self._workers = ThreadPoolExecutor(1, thread_name_prefix=f"raft-jobs-{node_id}")
+        self._thread = threading.Thread(target=self._run, name=f"raft-{node_id}", daemon=True)
+        self._engine: Engine
+        self._transport: TcpTransport
+        self._directory: DataDirectory
+
+    # -- life -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Opens the stores, binds, and begins to take part.
+
+        Raises:
+            StorageError: The data directory cannot be used as it is.
+            ConfigError: The address cannot be bound, or the certificates cannot be used.
+        """
+        config, node = self._config, self._node
+        self._directory = DataDirectory.open(node.data_dir, config.name, node.id)
+        try:
+            log, state = self._directory.open_log(), self._directory.open_state()
+            reconcile(log, state)
+            self._transport = self._make_transport()
+            seams = Seams(
+                log=log,
+                state=state,
+                clock=time.monotonic,
+                wall_clock_ms=lambda: time.time_ns() // 1_000_000,
+                rng=random.Random(),
+                background=self._background,
+                incoming=IncomingDirectory(node.data_dir / "incoming"),
+            )
+            identity = Identity(node.id, self._directory.incarnation, _initial(config))
+            settings = Settings(identity, seams, _timing(config), _bounds(config))
+            self._state = state
+            self._engine = Engine(self._transport, settings)
+        except BaseException:
+            self._directory.close()
+            raise
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Fails what waits, flushes, closes. May be called twice."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._transport.wake()
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                _log.warning("replica.stop.timed_out seconds=%s", timeout)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                while self._posted:
+                    self._posted.popleft()()
+                self._engine.doTick(_TURN_S)
+            self._engine.stop()
+            self._workers.shutdown(wait=True)
+            self._state.close()
+            self._directory.close()
+        except Exception as error:
+            # Nothing is closed or flushed: what is in memory may be wrong, what is on the disk
+            # is right. Whoever waits hears nothing more from this process.
+            _log.critical("replica.failed node=%s: %s", self._node.id, error, exc_info=True)
+            self._stopping.set()
+            self._on_fatal(error)
+
+    def _background(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        def finished(future: Future[Any]) -> None:
+            error = future.exception()
+            self._post(lambda: done(error if error is not None else future.result()))
+
+        self._workers.submit(job).add_done_callback(finished)
+
+    def _post(self, call: Callable[[], None]) -> None:
+        self._posted.append(call)
+        self._transport.wake()
+
+    # -- callers ----------------------------------------------------------------------------
+
+    def propose(self, commands: Sequence[bytes], timeout: float, done: ProposalDone) -> None:
+        """See `Replica.propose`."""
+        proposal = Proposal(commands, time.monotonic() + timeout, done)
+        refused = self._engine.proposals.queue.put(proposal)
+        if refused is not None:
+            done(refused)
+        else:
+            self._transport.wake()
+
+    def read_barrier(self, timeout: float, done: BarrierDone) -> None:
+        """See `Replica.read_barrier`."""
+        refused = self._engine.reads.put(Read(time.monotonic() + timeout, done))
+        if refused is not None:
+            done(refused)
+        else:
+            self._transport.wake()
+
+    def view(self) -> AbstractContextManager[StateView]:
+        """See `Replica.view`."""
+        return self._state.view()
+
+    def status(self) -> ReplicaStatus:
+        """See `Replica.status`."""
+        return self._engine.status()
+
+    def transfer_leadership(self, node_id: str | None, timeout: float, done: TransferDone) -> None:
+        """See `Replica.transfer_leadership`."""
+        if self._stopping.is_set():
+            done(ShuttingDown("this node is shutting down"))
+            return
+        self._post(lambda: self._engine.transfer(node_id, timeout, done))
+
+    # -- making -----------------------------------------------------------------------------
+
+    def _make_transport(self) -> TcpTransport:
+        config, node = self._config, self._node
+        return TcpTransport(
+            self_id=node.id,
+            listen=node.raft,
+            peers={other.id: other.raft for other in config.nodes if other.id != node.id},
+            cluster_name=config.name,
+            hello=self._hello,
+            accept=self._accept,
+            tls=config.tls,
+            connect_retry_ms=config.raft.connect_retry_ms,
+            allow_insecure_network=config.allow_insecure_network,
+        )
+
+    def _hello(self) -> Hello:
+        return Hello(
+            protocol=PROTOCOL_VERSION,
+            cluster_name=self._config.name,
+            cluster_id=self._engine.membership.cluster_id,
+            node_id=self._node.id,
+            incarnation=self._directory.incarnation,
+            fresh=self._engine.is_new,
+        )
+
+    def _accept(self, peer: Hello) -> str | None:
+        return bootstrap.reason_to_refuse(self._engine.membership, peer)
+
+
+def open_replica(
+    config: ClusterConfig, node_id: str, *, on_fatal: Callable[[Exception], None]
+) -> RaftReplica:
+    """The replica of one node of `config`, not started yet.
+
+    Args:
+        on_fatal: Called once, on the Raft thread, when the process must stop.
+    """
+    return RaftReplica(config, node_id, on_fatal)
+
+
+def _initial(config: ClusterConfig) -> Membership:
+    ordered = sorted(config.nodes, key=lambda node: node.id)
+    return Membership(tuple(Member(node.id, node.raft, node.grpc) for node in ordered))
+
+
+def _timing(config: ClusterConfig) -> Timing:
+    raft = config.raft
+    return Timing(
+        raft.heartbeat_ms / 1000,
+        raft.election_timeout_ms_min / 1000,
+        raft.election_timeout_ms_max / 1000,
+    )
+
+
+def _bounds(config: ClusterConfig) -> Bounds:
+    limits = config.limits
+    return Bounds(
+        entry_bytes=limits.entry_bytes_max,
+        pending_commands=limits.pending_commands_max,
+        pending_bytes=limits.pending_bytes_max,
+        log_entries=config.raft.snapshot_entries,
+    )

@@ -1,0 +1,335 @@
+"""What callers ask of this node, carried to the leader and back: proposals and reads.
+
+Replaces PySyncObj's command queue and forwarding (defects 9 and 11, and the callers it leaves
+waiting). Numbers of forwarded messages begin at a random place in every process, so an answer meant
+for an earlier one finds nobody. What is not answered is asked again, under the same request_ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from namestore.core.commands import Entry, MalformedCommand, decode_command, encode_entry
+from namestore.core.outcomes import Decision, decode_decision, encode_decision
+from namestore.errors import (
+    InvalidRequest,
+    NamestoreError,
+    NoLeader,
+    NoQuorum,
+    OutcomeUnknown,
+    Overloaded,
+)
+from namestore.raft.base import Message
+from namestore.raft.proposals import Proposal, Proposals
+from namestore.raft.reads import Read, Reads
+from namestore.raft.replication import KIND_COMMANDS
+from namestore.raft.settings import Settings
+from namestore.raft.snapshots import Snapshots
+
+# The `status` of forward_result and read_index_result.
+DECIDED, NOT_LEADING, OVERLOADED, LOST, MALFORMED = range(5)
+
+_EXPIRE_EVERY_S = 0.02
+
+
+class Requests(Snapshots):
+    """The layer of callers."""
+
+    def __init__(self, transport: Any, settings: Settings) -> None:
+        bounds = settings.bounds
+        self.proposals = Proposals(bounds.pending_commands, bounds.pending_bytes)
+        self.reads = Reads(bounds.pending_commands)
+        self._next_number = settings.seams.rng.getrandbits(62)
+        self._expire_at = 0.0
+        self._leaderless_since: float | None = settings.seams.clock()
+        self._transfers: list[tuple[float, int, Callable[[str | NamestoreError], None]]] = []
+        super().__init__(transport, settings)
+        self._handlers |= {
+            "forward": self._on_forward,
+            "forward_result": self._on_forward_result,
+            "read_index": self._on_read_index,
+            "read_index_result": self._on_read_index_result,
+        }
+
+    # -- leaders come and go ----------------------------------------------------------------
+
+    def _leadership_changed(self) -> None:
+        super()._leadership_changed()
+        if self.leader_id is not None:
+            self._leaderless_since = None
+        elif self._leaderless_since is None:
+            self._leaderless_since = self._clock()
+        self.proposals.try_again()
+        self.reads.try_again()
+
+    def _expire(self, now: float) -> None:
+        """Answers those whose time is up, and those whom nobody will serve soon."""
+        if now < self._expire_at:
+            return
+        self._expire_at = now + _EXPIRE_EVERY_S
+        why_not = self._why_not()
+        patience = 2 * self.settings.timing.election_max
+        since = self._leaderless_since
+        if since is not None and now - since > patience:
+            for proposal in [p for p in self.proposals.waiting if not p.attempted]:
+                proposal.deadline = min(proposal.deadline, now)
+            for read in self.reads.waiting:
+                read.deadline = min(read.deadline, now)
+        self._finish_transfers(now)
+        self.proposals.expire(now, why_not)
+        self.reads.expire(now, why_not)
+        self.proposals.forward_again(now - self.settings.timing.election_max)
+        self.reads.ask_again(now - self.settings.timing.election_max)
+
+    def _why_not(self) -> NamestoreError:
+        connected = [peer for peer in self.peers if self.is_connected(peer)]
+        if self._membership.majority_of([*connected, self.node_id]):
+            return NoLeader(f"node {self.node_id} knows of no leader; retry, here or elsewhere")
+        return NoQuorum(
+            f"node {self.node_id} reaches {len(connected)} of {len(self.peers)} other nodes, "
+            "which is no majority; retry, here or elsewhere"
+        )
+
+    # -- transfer ---------------------------------------------------------------------------
+
+    def transfer(
+        self, node_id: str | None, timeout: float, done: Callable[[str | NamestoreError], None]
+    ) -> None:
+        """Hands leadership to `node_id`, or to the most caught-up follower; see `Replica`."""
+        if not self.is_leader:
+            done(NoLeader(f"node {self.node_id} does not lead; ask the leader"))
+            return
+        target = node_id or self._most_caught_up()
+        if target == self.node_id:
+            done(self.node_id)
+        elif target is None or target not in self._membership.voters:
+            done(InvalidRequest(f"{node_id} is not a voting member", field="node_id"))
+        else:
+            self._transfers.append((self._clock() + timeout, self.term, done))
+            self._begin_transfer(target)
+
+    def _most_caught_up(self) -> str | None:
+        connected = [
+            (progress.match, peer)
+            for peer, progress in self._progress.items()
+            if self.is_connected(peer) and peer in self._membership.voters
+        ]
+        return max(connected)[1] if connected else None
+
+    def _finish_transfers(self, now: float) -> None:
+        """A transfer is done when a newer term has a leader; this node may not hear it in time."""
+        for waiting in list(self._transfers):
+            deadline, term, done = waiting
+            if self.term > term and self.leader_id is not None:
+                done(self.leader_id)
+            elif now >= deadline or (self.is_leader and self._transfer_to is None):
+                done(NoLeader("leadership was not taken over in time; ask for the status"))
+            else:
+                continue
+            self._transfers.remove(waiting)
+
+    # -- proposals --------------------------------------------------------------------------
+
+    def _propose_waiting(self, now: float) -> None:
+        proposals = self.proposals
+        proposals.take_in()
+        if not proposals.waiting or self.leader_id is None or self._transfer_to is not None:
+            return
+        if self.is_leader:
+            while proposals.waiting:
+                self._append_batch(self._next_batch())
+        elif self.is_connected(self.leader_id):
+            while proposals.waiting:
+                batch = self._next_batch()
+                if not self._forward(self.leader_id, batch, now):
+                    proposals.put_back(batch)
+                    break
+
+    def _next_batch(self) -> list[Proposal]:
+        """The next proposals that fit into one entry, or into one message: at least one."""
+        bounds, waiting = self.settings.bounds, self.proposals.waiting
+        batch = [waiting.popleft()]
+        count, size = len(batch[0].commands), batch[0].size
+        while waiting:
+            count, size = count + len(waiting[0].commands), size + waiting[0].size
+            if count > bounds.entry_commands or size > bounds.entry_bytes:
+                break
+            batch.append(waiting.popleft())
+        return batch
+
+    def _append_batch(self, batch: list[Proposal]) -> None:
+        """One log entry for many callers: consensus and disk are paid once for all of them."""
+        commands = [command for proposal in batch for command in proposal.commands]
+        for proposal in batch:
+            proposal.attempted = True
+        entry = Entry(self.settings.seams.wall_clock_ms(), commands)
+        self.proposals.in_log[self._append_own(KIND_COMMANDS, encode_entry(entry))] = batch
+
+    def _forward(self, leader_id: str, batch: list[Proposal], now: float) -> bool:
+        number = self._number()
+        remaining = max(proposal.deadline for proposal in batch) - now
+        message: Message = {
+            "type": "forward",
+            "request": number,
+            "timeout_ms": max(1, int(remaining * 1000)),
+            "commands": [command for proposal in batch for command in proposal.commands],
+        }
+        if not self._send(leader_id, message):
+            return False
+        for proposal in batch:
+            proposal.attempted = True
+        self.proposals.forwarded[number] = (now, batch)
+        return True
+
+    def _on_forward(self, peer: str, message: Message) -> None:
+        number, commands = message["request"], message["commands"]
+
+        def done(answer: list[Decision] | NamestoreError) -> None:
+            self._send(peer, _forward_result(number, answer))
+
+        if not self.is_leader:
+            done(NoLeader("not leading"))
+            return
+        try:
+            for command in commands:
+                decode_command(command)
+        except MalformedCommand:
+            self._send(peer, _result(number, MALFORMED))
+            return
+        timeout = min(message["timeout_ms"] / 1000, 3600.0)
+        proposal = Proposal(commands, self._clock() + timeout, done, relayed=True)
+        refused = self.proposals.queue.put(proposal)
+        if refused is not None:
+            done(refused)
+
+    def _on_forward_result(self, peer: str, message: Message) -> None:
+        _, batch = self.proposals.forwarded.pop(message["request"], (0.0, []))
+        if not batch:
+            return
+        status = message["status"]
+        if status == DECIDED:
+            decisions = [decode_decision(data) for data in message["decisions"]]
+            self.proposals.decided(batch, decisions)
+        elif status == OVERLOADED:
+            for proposal in batch:
+                self.proposals.answer(
+                    proposal, Overloaded("the leader has as much waiting as it lets wait; back off")
+                )
+        elif status == MALFORMED:
+            for proposal in batch:
+                self.proposals.answer(
+                    proposal, NoLeader("the leader runs another version and refused the command")
+                )
+        else:
+            if status == NOT_LEADING and peer == self.leader_id:
+                self._leader_stepped_down(peer)
+            self.proposals.put_back(batch)
+
+    def _leader_stepped_down(self, peer: str) -> None:
+        """It says so itself: wait for another instead of asking it again and again."""
+        self._become_follower(self.term, None)
+
+    # -- reads ------------------------------------------------------------------------------
+
+    def _serve_reads(self, now: float) -> None:
+        reads = self.reads
+        reads.take_in()
+        if self.is_leader:
+            self._begin_round(now)
+            self._finish_round()
+        elif reads.waiting and self.leader_id is not None:
+            number = self._number()
+            if self._send(self.leader_id, {"type": "read_index", "request": number}):
+                reads.asked[number] = (now, list(reads.waiting))
+                reads.waiting.clear()
+        if reads.applying:
+            for read in reads.applying:
+                if read.index <= self.applied_index:
+                    reads.answer(read, None)
+            reads.applying = [read for read in reads.applying if not read.answered]
+
+    def _begin_round(self, now: float) -> None:
+        """One round for all that wait; none while another is under way, none before this term's
+        first entry is committed (a new leader does not know how far the last one had got)."""
+        reads = self.reads
+        if not reads.waiting or reads.confirming or self.commit_index < self._first_of_term:
+            return
+        self._read_round += 1
+        for read in reads.waiting:
+            read.round, read.index = self._read_round, self.commit_index
+        reads.confirming, reads.waiting = reads.waiting, reads.confirming
+        self._heartbeat_at = 0.0
+        self._replicate(now)
+
+    def _finish_round(self) -> None:
+        reads = self.reads
+        if not reads.confirming:
+            return
+        answered = {peer: progress.read_round for peer, progress in self._progress.items()}
+        answered[self.node_id] = self._read_round
+        confirmed = self._membership.quorum_index(answered)
+        while reads.confirming and reads.confirming[0].round <= confirmed:
+            read = reads.confirming.popleft()
+            if read.origin is None:
+                reads.applying.append(read)
+            else:
+                self._send_read_index(*read.origin, DECIDED, read.index)
+        if reads.waiting and not reads.confirming:
+            self._begin_round(self._clock())
+
+    def _on_read_index(self, peer: str, message: Message) -> None:
+        origin = (peer, message["request"])
+        if not self.is_leader:
+            self._send_read_index(*origin, NOT_LEADING, 0)
+            return
+        patience = 2 * self.settings.timing.election_max
+        self.reads.waiting.append(Read(self._clock() + patience, origin=origin))
+
+    def _send_read_index(self, peer: str, number: int, status: int, index: int) -> None:
+        message: Message = {
+            "type": "read_index_result",
+            "request": number,
+            "term": self.term,
+            "status": status,
+            "index": index,
+        }
+        self._send(peer, message)
+
+    def _on_read_index_result(self, peer: str, message: Message) -> None:
+        _, batch = self.reads.asked.pop(message["request"], (0.0, []))
+        if message["status"] != DECIDED:
+            self.reads.waiting.extend(read for read in batch if not read.answered)
+            if peer == self.leader_id and batch:
+                self._leader_stepped_down(peer)
+            return
+        if self._verified_with == (message["term"], peer) and message["term"] == self.term:
+            # The leader says that this much is committed; as far as our log was verified to
+            # agree with its log, it is committed here too.
+            self._set_commit(min(message["index"], self._verified_index))
+        for read in batch:
+            read.index = message["index"]
+            self.reads.applying.append(read)
+
+    def _number(self) -> int:
+        self._next_number = (self._next_number + 1) % (1 << 63)
+        return self._next_number
+
+
+def _result(number: int, status: int, decisions: list[bytes] | None = None) -> Message:
+    return {
+        "type": "forward_result",
+        "request": number,
+        "status": status,
+        "decisions": decisions or [],
+    }
+
+
+def _forward_result(number: int, answer: list[Decision] | NamestoreError) -> Message:
+    if isinstance(answer, Overloaded):
+        return _result(number, OVERLOADED)
+    if isinstance(answer, OutcomeUnknown):
+        return _result(number, LOST)
+    if isinstance(answer, NamestoreError):
+        return _result(number, NOT_LEADING)
+    return _result(number, DECIDED, [encode_decision(decision) for decision in answer])

@@ -1,0 +1,296 @@
+"""Followers that need entries which are gone get the state itself; logs stay bounded.
+
+Replaces PySyncObj's compaction and its snapshot transfer (Raft paper, section 7, figure 13):
+
+* A snapshot is a checkpoint of the state store: taking one stops nothing (defects 3, 10).
+* The follower *fetches* it, piece by piece: back-pressure and resumption come by themselves. Every
+  piece and every file has a checksum; installation is one atomic step (defect 9).
+* A message about a snapshot says nothing about the follower's log: its commit index moves only to
+  what an installed snapshot covers, and success names exactly that (defect 1).
+* Entries are dropped only once the state holds them durably; a log that contains the snapshot's
+  last entry keeps what follows it (defect 3).
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from typing import Any
+
+from namestore.errors import InvariantViolation
+from namestore.raft.base import Message
+from namestore.raft.membership import decode_membership
+from namestore.raft.replication import Replication
+from namestore.raft.settings import Settings
+from namestore.storage.interfaces import Checkpoint, CheckpointFile
+
+# Where the state keeps the membership that was applied last.
+MEMBERSHIP_KEY = b"c"
+
+# A checkpoint nobody fetched from for so long is let go.
+_OFFER_IDLE_S = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Offer:
+    """A checkpoint this leader offers."""
+
+    def __init__(self, snapshot_id: bytes, checkpoint: Checkpoint, used_at: float) -> None:
+        self.snapshot_id = snapshot_id
+        self.checkpoint = checkpoint
+        self.files: list[CheckpointFile] | None = None  # None: checksums are being made
+        self.used_at = used_at
+        self.told_at: dict[str, float] = {}
+
+
+class _Arrival:
+    """A snapshot this follower fetches."""
+
+    def __init__(self, leader_id: str, message: Message) -> None:
+        self.leader_id = leader_id
+        self.snapshot_id: bytes = message["snapshot_id"]
+        self.last_index: int = message["last_index"]
+        self.last_term: int = message["last_term"]
+        self.asked_at = 0.0
+        self.verifying = False
+
+
+class Snapshots(Replication):
+    """The layer of snapshots and of the log's length."""
+
+    def __init__(self, transport: Any, settings: Settings) -> None:
+        self._wanting: set[str] = set()
+        self._offer: _Offer | None = None
+        self._arrival: _Arrival | None = None
+        self._state = settings.seams.state
+        self._incoming = settings.seams.incoming
+        # Where the log was when it was last considered for shortening, and what came since.
+        self._compaction_mark = settings.seams.state.meta.applied_index
+        self._bytes_since_mark = 0
+        self._flushing = False
+        super().__init__(transport, settings)
+        self._handlers |= {
+            "snapshot_offer": self._on_snapshot_offer,
+            "snapshot_fetch": self._on_snapshot_fetch,
+            "snapshot_chunk": self._on_snapshot_chunk,
+            "snapshot_result": self._on_snapshot_result,
+        }
+
+    # -- leader: offering -------------------------------------------------------------------
+
+    def _snapshot_wanted(self, peer: str) -> None:
+        self._wanting.add(peer)
+
+    def _leadership_changed(self) -> None:
+        self._wanting.clear()
+
+    def _offer_snapshots(self, now: float) -> None:
+        """Makes a checkpoint when somebody needs one, tells of it, and lets go of an idle one."""
+        offer = self._offer
+        if offer is not None and (
+            now - offer.used_at > _OFFER_IDLE_S
+            or (self._wanting and offer.checkpoint.meta.applied_index < self._log.first_index - 1)
+        ):
+            offer.checkpoint.release()
+            offer = self._offer = None
+        if not self._wanting or not self.is_leader:
+            return
+        if offer is None:
+            self._prepare_offer(now)
+            return
+        if offer.files is None:
+            return
+        for peer in sorted(self._wanting):
+            if now - offer.told_at.get(peer, -1e9) >= self.settings.timing.election_min:
+                offer.told_at[peer] = now
+                self._send(peer, self._offer_message(offer))
+
+    def _prepare_offer(self, now: float) -> None:
+        snapshot_id = self._rng.getrandbits(128).to_bytes(16, "big")
+        offer = self._offer = _Offer(snapshot_id, self._state.checkpoint(), now)
+
+        def listed(files: list[CheckpointFile] | Exception) -> None:
+            if isinstance(files, Exception):
+                raise files
+            offer.files = files
+            offer.used_at = self._clock()
+
+        self.settings.seams.background(offer.checkpoint.files, listed)
+
+    def _offer_message(self, offer: _Offer) -> Message:
+        meta = offer.checkpoint.meta
+        return {
+            "type": "snapshot_offer",
+            "term": self.term,
+            "snapshot_id": offer.snapshot_id,
+            "last_index": meta.applied_index,
+            "last_term": meta.applied_term,
+            "files": [tuple(file) for file in offer.files or ()],
+        }
+
+    def _on_snapshot_fetch(self, peer: str, message: Message) -> None:
+        offer, files = self._offer, self._offer.files if self._offer else None
+        if offer is None or files is None or message["snapshot_id"] != offer.snapshot_id:
+            return
+        file, offset = message["file"], message["offset"]
+        if file >= len(files) or offset >= files[file].size:
+            return
+        offer.used_at = offer.told_at[peer] = self._clock()
+        length = min(message["length"], self.settings.bounds.chunk_bytes)
+        data = offer.checkpoint.read(file, offset, length)
+        chunk: Message = {
+            "type": "snapshot_chunk",
+            "term": self.term,
+            "snapshot_id": offer.snapshot_id,
+            "file": file,
+            "offset": offset,
+            "data": data,
+            "crc": zlib.crc32(data),
+        }
+        self._send(peer, chunk)
+
+    def _on_snapshot_result(self, peer: str, message: Message) -> None:
+        progress = self._progress.get(peer)
+        if message["term"] != self.term or not self.is_leader or progress is None:
+            return
+        progress.answered_at = self._clock()
+        if message["installed"]:
+            if message["last_index"] > self._log.last_index:
+                raise InvariantViolation(f"{peer} has more committed entries than its leader")
+            self._wanting.discard(peer)
+            progress.installed(message["last_index"])
+
+    # -- follower: fetching -----------------------------------------------------------------
+
+    def _on_snapshot_offer(self, peer: str, message: Message) -> None:
+        if message["term"] < self.term:
+            return
+        self._follow(peer, message["term"])
+        if message["last_index"] <= self.commit_index:
+            self._answer_snapshot(peer, message["snapshot_id"], self.commit_index)
+            return
+        arrival = self._arrival
+        if arrival is not None and arrival.verifying:
+            return
+        if arrival is None or arrival.snapshot_id != message["snapshot_id"]:
+            files = [CheckpointFile(*file) for file in message["files"]]
+            self._incoming.begin(message["snapshot_id"], files)
+            _log.info("snapshot.fetch.started index=%d from=%s", message["last_index"], peer)
+        self._arrival = _Arrival(peer, message)
+        self._fetch_next()
+
+    def _fetch_next(self) -> None:
+        arrival = self._arrival
+        if arrival is None or arrival.verifying:
+            return
+        wanted = self._incoming.wanted()
+        if wanted is None:
+            arrival.verifying = True
+            self.settings.seams.background(
+                self._incoming.verify, lambda good: self._verified_arrival(arrival, good)
+            )
+            return
+        arrival.asked_at = self._clock()
+        file, offset, left = wanted
+        request: Message = {
+            "type": "snapshot_fetch",
+            "term": self.term,
+            "snapshot_id": arrival.snapshot_id,
+            "file": file,
+            "offset": offset,
+            "length": min(left, self.settings.bounds.chunk_bytes),
+        }
+        self._send(arrival.leader_id, request)
+
+    def _on_snapshot_chunk(self, peer: str, message: Message) -> None:
+        arrival = self._arrival
+        if arrival is None or message["snapshot_id"] != arrival.snapshot_id:
+            return
+        if zlib.crc32(message["data"]) != message["crc"] or not message["data"]:
+            return
+        if self._incoming.write(message["file"], message["offset"], message["data"]):
+            self._fetch_next()
+
+    def _verified_arrival(self, arrival: _Arrival, good: bool | Exception) -> None:
+        if isinstance(good, Exception):
+            raise good
+        if self._arrival is arrival:
+            self._arrival = None
+        if not good:
+            _log.warning("snapshot.fetch.failed index=%d: checksum", arrival.last_index)
+            return
+        if arrival.last_index > self.commit_index:
+            self._install(arrival)
+        else:
+            self._incoming.discard()
+        self._answer_snapshot(arrival.leader_id, arrival.snapshot_id, self.commit_index)
+
+    def _install(self, arrival: _Arrival) -> None:
+        """The state first, then the log: a crash in between leaves a state ahead of its log,
+        which is recognised at the next start and mended the same way."""
+        self._state.install(self._incoming.directory)
+        meta = self._state.meta
+        if (meta.applied_index, meta.applied_term) != (arrival.last_index, arrival.last_term):
+            raise InvariantViolation(
+                f"a snapshot said to end at {arrival.last_index} ends at {meta.applied_index}"
+            )
+        if self._log.term_at(arrival.last_index) != arrival.last_term:
+            self._log.reset(arrival.last_index, arrival.last_term)
+        self._restart_at(arrival.last_index)
+        self._log.save_commit(arrival.last_index)
+        self._load_memberships()
+        self._verified_index = max(self._verified_index, arrival.last_index)
+        self._compaction_mark = arrival.last_index
+        self._incoming.discard()
+        _log.info("snapshot.installed index=%d", arrival.last_index)
+
+    def _answer_snapshot(self, peer: str, snapshot_id: bytes, index: int) -> None:
+        answer: Message = {
+            "type": "snapshot_result",
+            "term": self.term,
+            "snapshot_id": snapshot_id,
+            "last_index": index,
+            "installed": True,
+        }
+        self._hold(peer, answer)
+
+    def _load_memberships(self) -> None:
+        """What the state and the log after it say about membership; the newest counts."""
+        (data,) = self._state.get_many([MEMBERSHIP_KEY])
+        applied = self._state.meta.applied_index
+        self._memberships = []
+        if data is not None:
+            self._take_membership(applied, decode_membership(data))
+        index = max(applied + 1, self._log.first_index)
+        while index <= self._log.last_index:
+            entries = self._log.entries(index, self.settings.bounds.apply_bytes)
+            self._learn_memberships(entries)
+            index = entries[-1].index + 1
+
+    # -- the log's length -------------------------------------------------------------------
+
+    def _shorten_log(self) -> None:
+        """Once a stretch of entries was applied, makes the state durable and drops the stretch
+        before it: between one and two stretches stay, for followers that lag."""
+        bounds = self.settings.bounds
+        stretch = self.applied_index - self._compaction_mark
+        if self._flushing or (
+            stretch < bounds.log_entries and self._bytes_since_mark < bounds.log_bytes
+        ):
+            return
+        drop_through, self._compaction_mark = self._compaction_mark, self.applied_index
+        self._bytes_since_mark = 0
+        self._flushing = True
+
+        def flushed(error: Exception | None) -> None:
+            self._flushing = False
+            if isinstance(error, Exception):
+                raise error
+            last = min(drop_through, self._state.durable_index)
+            if self._offer is not None:
+                last = min(last, self._offer.checkpoint.meta.applied_index)
+            if last >= self._log.first_index:
+                self._log.drop_through(last)
+
+        self.settings.seams.background(self._state.flush, flushed)

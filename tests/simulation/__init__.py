@@ -1,0 +1,1 @@
+"""The whole stack on simulated time, disk and network, determined by a seed."""

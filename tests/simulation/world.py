@@ -1,0 +1,56 @@
+"""Simulated time: one clock, one queue of what is to happen, one source of randomness."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+
+
+class World:
+    """Everything that happens, in order. Two runs from one seed are the same run.
+
+    Attributes:
+        now: Simulated seconds.
+        rng: The only randomness there is.
+        events: How many things have happened.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.now = 1000.0
+        self.rng = random.Random(seed)
+        self.events = 0
+        self.trace: Callable[[str], None] | None = None
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = 0
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        """Lets something happen at a moment, after everything planned for that moment before."""
+        self._sequence += 1
+        heapq.heappush(self._queue, (max(when, self.now), self._sequence, what))
+
+    def after(self, delay: float, what: Callable[[], None]) -> None:
+        """Lets something happen after a delay in seconds."""
+        self.at(self.now + delay, what)
+
+    def run(self, until: float, done: Callable[[], bool] = lambda: False) -> None:
+        """Lets time pass until that moment, or until `done`."""
+        while self._queue and not done():
+            when, _, what = self._queue[0]
+            if when > until:
+                break
+            heapq.heappop(self._queue)
+            self.now = when
+            self.events += 1
+            what()
+        if not done():
+            self.now = max(self.now, until)
+
+    def chance(self, probability: float) -> bool:
+        """True that often."""
+        return probability > 0 and self.rng.random() < probability
+
+    def say(self, text: str) -> None:
+        """Writes a line of the trace, when one is wanted."""
+        if self.trace is not None:
+            self.trace(f"{self.now - 1000:10.4f}  {text}")

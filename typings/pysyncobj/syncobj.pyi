@@ -1,0 +1,1 @@
+"""Only its presence and its file are used."""
