@@ -1,0 +1,82 @@
+"""The two faces of the client are twins."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import namestore
+from namestore import aio, errors
+from namestore.client.blocking import NameStore
+from tests.unit.client.fake_network import Scene
+
+
+def public(face: type) -> dict[str, Callable[..., Any]]:
+    return {
+        name: value
+        for name, value in inspect.getmembers(face, inspect.isfunction)
+        if not name.startswith("_")
+    }
+
+
+def test_the_faces_have_the_same_methods_and_parameters() -> None:
+    """What one flavour offers the other offers too, under the same names and defaults."""
+    blocking, asynchronous = public(NameStore), public(aio.NameStore)
+    assert blocking.keys() == asynchronous.keys()
+    for name, method in blocking.items():
+        twin = inspect.signature(asynchronous[name]).parameters
+        assert inspect.signature(method).parameters == twin, name
+
+
+def test_the_async_face_only_awaits() -> None:
+    """Every call of the asyncio flavour is awaited or iterated."""
+    for name, method in public(aio.NameStore).items():
+        awaited = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+        assert awaited, name
+
+
+def test_the_package_hands_out_its_client() -> None:
+    """`namestore.NameStore` is the blocking client; other names do not exist."""
+    assert namestore.NameStore is NameStore
+    with pytest.raises(AttributeError, match="NameSpore"):
+        _ = namestore.NameSpore
+
+
+def test_in_is_contains() -> None:
+    """The blocking flavour answers `name in names`."""
+    assert "user:alice" not in Scene("blocking").store
+
+
+def test_blocking_inside_an_event_loop_warns_once() -> None:
+    """It works, but says that it blocks the loop, and what to use instead."""
+    scene = Scene("blocking")
+
+    async def misuse() -> None:
+        with pytest.warns(RuntimeWarning, match=r"use namestore\.aio\.NameStore"):
+            assert scene.store.register("user:a")
+        assert scene.store.register("user:b")
+
+    asyncio.run(misuse())
+
+
+def test_a_forked_child_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another process than its maker's a client refuses to work, and closing it is harmless."""
+    scene = Scene("blocking")
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    with pytest.raises(errors.ClientMisuse, match="make a NameStore in the child"):
+        scene.store.register("user:a")
+    scene.store.close()
+    assert scene.network.closed == 0
+
+
+@pytest.mark.parametrize("flavour", (NameStore, aio.NameStore))
+def test_bad_endpoints_are_refused_when_the_client_is_made(flavour: Any) -> None:
+    """Not at the first call, but where the mistake is."""
+    with pytest.raises(errors.ConfigError):
+        flavour("localhost")
+    with pytest.raises(errors.InvalidRequest):
+        flavour("localhost:7101", timeout=0)

@@ -1,0 +1,98 @@
+"""What an application passes, before it is sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from namestore.client.requests import batch, drawn_request_id, member_request_id, register_request
+from namestore.client.values import NewName
+from namestore.errors import InvalidName, InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("ttl", "seconds"), ((600, 600.0), (0.25, 0.25), (timedelta(hours=1), 3600))
+)
+def test_ttl_is_seconds_or_a_timedelta(ttl: Any, seconds: float) -> None:
+    """Both spellings reach the wire as the same duration."""
+    request = register_request("user:a", "", b"", ttl, b"id")
+    assert request.ttl.ToTimedelta().total_seconds() == seconds
+
+
+def test_without_ttl_the_request_is_permanent() -> None:
+    """An absent ttl stays absent on the wire."""
+    assert not register_request("user:a", "", b"", None, b"id").HasField("ttl")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    (
+        (("user:a", 7, b"", None), "owner"),
+        (("user:a", "\udfff", b"", None), "owner"),
+        (("user:a", "", "text", None), "payload"),
+        (("user:a", "", b"", 0), "ttl"),
+        (("user:a", "", b"", -1), "ttl"),
+        (("user:a", "", b"", float("nan")), "ttl"),
+    ),
+)
+def test_what_cannot_be_sent_names_its_field(
+    arguments: tuple[Any, Any, Any, Any], field: str
+) -> None:
+    """The error says which argument it is about."""
+    with pytest.raises(InvalidRequest) as caught:
+        register_request(*arguments, b"id")
+    assert caught.value.metadata["field"] == field
+
+
+@pytest.mark.parametrize("name", (7, None, b"user:a", "user:\ud800"))
+def test_a_name_that_is_not_text_is_an_invalid_name(name: Any) -> None:
+    """A name is text that has UTF-8; everything else about it is the server's to judge."""
+    with pytest.raises(InvalidName):
+        register_request(name, "", b"", None, b"id")
+
+
+def test_request_id_is_drawn_or_kept() -> None:
+    """A given id is kept; else 16 random bytes are drawn, new each time."""
+    assert drawn_request_id(b"mine") == b"mine"
+    assert len({drawn_request_id(None) for _ in range(50)}) == 50
+    for bad in (b"", b"x" * 65, "text"):
+        with pytest.raises(InvalidRequest):
+            drawn_request_id(bad)
+
+
+def test_members_of_a_batch_have_lasting_ids_of_their_own() -> None:
+    """The same batch sent again carries the same ids; no two members share one."""
+    ids = [member_request_id(b"whole", index) for index in range(100)]
+    assert ids == [member_request_id(b"whole", index) for index in range(100)]
+    assert len(set(ids)) == 100
+    assert member_request_id(b"other", 0) != ids[0]
+
+
+def test_batch_fills_in_what_a_name_leaves_open() -> None:
+    """Defaults of the call hold unless the name brings its own."""
+    made = batch(
+        ["user:a", ("user:b", "bo"), NewName("user:c", payload=b"c", ttl=5), NewName("user:d", "")],
+        "al",
+        b"p",
+        9,
+        b"whole",
+    )
+    assert [request.owner for request in made] == ["al", "bo", "al", ""]
+    assert [request.payload for request in made] == [b"p", b"p", b"c", b"p"]
+    assert [request.ttl.seconds for request in made] == [9, 9, 5, 9]
+
+
+@pytest.mark.parametrize("names", ("user:alice", b"user:alice"))
+def test_one_text_is_not_many_names(names: Any) -> None:
+    """A single text would be taken apart into letters: it is refused."""
+    with pytest.raises(InvalidRequest, match="give a list"):
+        batch(names, "", b"", None, b"whole")
+
+
+@pytest.mark.parametrize("wanted", (("a", "b", "c"), 7, None))
+def test_a_batch_of_something_else_is_refused(wanted: Any) -> None:
+    """Members are names, pairs or NewName."""
+    with pytest.raises(InvalidName):
+        batch([wanted], "", b"", None, b"whole")
