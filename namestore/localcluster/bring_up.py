@@ -1,0 +1,104 @@
+"""Bringing a cluster up: all of what is missing, or nothing of it.
+
+Responsible for leaving no node behind when one of them cannot be started, and for saying what
+stands in the way. Invariant: when `bring_up` raises, whatever runs was running before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from namestore.localcluster.cluster import LocalCluster
+from namestore.localcluster.directory import MARKER
+from namestore.localcluster.errors import PortTaken
+from namestore.localcluster.observe import NodeView
+from namestore.localcluster.ports import holder_of, is_taken
+
+_CLEAN_UP_SECONDS = 5.0
+_TAKEN_REMEDY = "choose other ports with --base-port (0: free ones), and a directory with --dir"
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtUp:
+    """What `bring_up` found and did.
+
+    Attributes:
+        running: Nodes that ran before.
+        stale: Nodes whose pid file spoke of a process that is gone.
+        started: Nodes it started.
+    """
+
+    running: tuple[str, ...]
+    stale: tuple[str, ...]
+    started: tuple[str, ...]
+
+
+def bring_up(
+    cluster: LocalCluster,
+    timeout: float,
+    on_progress: Callable[[dict[str, NodeView]], None] | None = None,
+) -> BroughtUp:
+    """Starts the nodes that do not run, and waits until all serve.
+
+    Args:
+        cluster: Its directory's lock is held by the caller.
+        timeout: Seconds for all of them to serve.
+        on_progress: Hears what the nodes say, each time they are asked.
+
+    Raises:
+        PortTaken: Something listens where a missing node should. Nothing was started.
+        NodeFailed: A node ended or did not serve in time. What this call started is ended again,
+            as it is on an interrupt.
+    """
+    running = tuple(cluster.running())
+    missing = [node_id for node_id in cluster.node_ids if node_id not in running]
+    stale = tuple(n for n in missing if cluster.process(n).pid_file_is_stale)
+    for node_id in missing:
+        refuse_taken_ports(cluster, node_id)
+    try:
+        for node_id in missing:
+            cluster.start(node_id)
+        cluster.wait_until_serving(timeout=timeout, on_progress=on_progress)
+    except BaseException:
+        cluster.end_nodes(missing, _CLEAN_UP_SECONDS)
+        raise
+    return BroughtUp(running, stale, tuple(missing))
+
+
+def refuse_taken_ports(cluster: LocalCluster, node_id: str) -> None:
+    """Raises `PortTaken` if a port of a node that does not run is in use, saying by whom."""
+    node = cluster.config.node(node_id)
+    for kind, address in (("gRPC", node.grpc), ("Raft", node.raft)):
+        host, _, port = address.rpartition(":")
+        if is_taken(int(port), host):
+            raise PortTaken(
+                f"port {port} ({kind} of {node_id}) is in use{_by_whom(cluster, int(port))}"
+            )
+
+
+def _by_whom(cluster: LocalCluster, port: int) -> str:
+    holder = holder_of(port)
+    if holder is None:
+        return f": {_TAKEN_REMEDY}"
+    pid, arguments = holder
+    config = _config_argument(arguments)
+    if config is None:
+        program = " ".join(arguments)[:80] or "unknown"
+        return f" by pid {pid} ({program}): end that, or {_TAKEN_REMEDY}"
+    directory = Path(config).parent
+    if directory == cluster.directory.path:
+        return f" by a node of this very cluster whose pid file is lost: `kill {pid}` ends it"
+    if (directory / MARKER).exists():
+        remedy = f"end that one with `namestore-local-cluster down --dir {directory}`"
+    else:
+        remedy = "end that one"
+    return f" by a node (pid {pid}) of another cluster, {config}: {remedy}, or {_TAKEN_REMEDY}"
+
+
+def _config_argument(arguments: list[str]) -> str | None:
+    """What follows --config, if these are the arguments of a node."""
+    if "--node" not in arguments or "--config" not in arguments[:-1]:
+        return None
+    return arguments[arguments.index("--config") + 1]
