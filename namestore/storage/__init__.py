@@ -1,1 +1,1 @@
-"""Where a node's memory lives on disk: the log and the state. The only importer of their libraries."""
+"""Where a node's memory lives on disk: log and state. The only importer of their libraries."""

@@ -54,6 +54,8 @@ def _reason(cause: Exception) -> str:
     text = str(cause)
     if code in _DISK_FULL or "No space left" in text or "File too large" in text:
         return f"the disk is full ({text})"
+    if code in (errno.EEXIST, errno.ENOTDIR):
+        return f"a file stands where a directory is needed ({text})"
     if code == errno.EROFS or "Read-only file system" in text:
         return f"the file system is read-only ({text})"
     if code in (errno.EACCES, errno.EPERM) or "Permission denied" in text:

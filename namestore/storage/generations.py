@@ -1,6 +1,7 @@
 """One state after another: directories by number, and a pointer to the one that counts.
 
-    state/CURRENT   format, number of the generation that counts, checksum
+    state/CURRENT   format, number of the generation that counts, index of the snapshot it began as
+                    (0: as an empty state), checksum
     state/7/        its files
 
 A snapshot from another node becomes a new generation; moving the pointer is the one step that makes
@@ -33,20 +34,26 @@ class Generation:
     Attributes:
         meta: Of the last change.
         durable_index: As `StateStore.durable_index`.
+        installed_index: As `StateStore.installed_index`.
     """
 
-    def __init__(self, directory: Path, database: Rdict, meta: StateMeta) -> None:
+    def __init__(
+        self, directory: Path, database: Rdict, meta: StateMeta, installed_index: int
+    ) -> None:
         self.directory = directory
         self.database = database
         self.meta = meta
         self.durable_index = meta.applied_index
+        self.installed_index = installed_index
         self._lock = threading.Lock()
         self._holders = 0
         self._retired = False
 
     @classmethod
-    def open(cls, directory: Path, limits: StateLimits) -> Generation:
-        """Opens a generation and finds where it stands.
+    def open(
+        cls, directory: Path, limits: StateLimits, installed_index: int | None = None
+    ) -> Generation:
+        """Opens a generation and finds where it stands. No index: it is being installed now.
 
         Raises:
             DiskDamaged: It cannot be opened, or is of a newer version.
@@ -64,7 +71,9 @@ class Generation:
         except BaseException:
             database.close()
             raise
-        return cls(directory, database, meta)
+        if installed_index is None:
+            installed_index = meta.applied_index
+        return cls(directory, database, meta, installed_index)
 
     def hold(self) -> bool:
         """Keeps its files until `let_go`. False: it was retired, take the one that counts now."""
@@ -107,7 +116,7 @@ def create(root: Path, limits: StateLimits) -> None:
         making.mkdir()
         rocks.open_database(making / "1", limits, create=True).close()
         _sync_all(making / "1")
-        write_atomically(making / _POINTER, _encode_pointer(1))
+        write_atomically(making / _POINTER, _encode_pointer(1, 0))
         making.rename(root)
         sync_directory(root.parent)
     except OSError as error:
@@ -125,7 +134,7 @@ def open_current(root: Path, limits: StateLimits) -> Generation:
     try:
         if not pointer.exists():
             raise damaged(pointer, "the state is gone, although this node has taken part")
-        number = _decode_pointer(pointer, pointer.read_bytes())
+        number, installed_index = _decode_pointer(pointer, pointer.read_bytes())
         directory = root / str(number)
         if not directory.is_dir():
             raise damaged(directory, f"{pointer} names this directory, and it is not there")
@@ -134,7 +143,7 @@ def open_current(root: Path, limits: StateLimits) -> Generation:
                 shutil.rmtree(other)
     except OSError as error:
         raise unusable(root, "read the state", error) from error
-    return Generation.open(directory, limits)
+    return Generation.open(directory, limits, installed_index)
 
 
 def adopt(root: Path, files: Path, after: Generation, limits: StateLimits) -> Generation:
@@ -164,7 +173,8 @@ def adopt(root: Path, files: Path, after: Generation, limits: StateLimits) -> Ge
 
 def make_current(root: Path, generation: Generation) -> None:
     """From here on, also after a crash, this is the state. Raises OSError."""
-    write_atomically(root / _POINTER, _encode_pointer(int(generation.directory.name)))
+    number = int(generation.directory.name)
+    write_atomically(root / _POINTER, _encode_pointer(number, generation.installed_index))
 
 
 def _sync_all(directory: Path) -> None:
@@ -173,16 +183,16 @@ def _sync_all(directory: Path) -> None:
     sync_directory(directory)
 
 
-def _encode_pointer(number: int) -> bytes:
-    body = f"{POINTER_FORMAT} {number}"
+def _encode_pointer(number: int, installed_index: int) -> bytes:
+    body = f"{POINTER_FORMAT} {number} {installed_index}"
     return f"{body} {zlib.crc32(body.encode()):08x}\n".encode()
 
 
-def _decode_pointer(path: Path, data: bytes) -> int:
+def _decode_pointer(path: Path, data: bytes) -> tuple[int, int]:
     fields = data.split()
     body = b" ".join(fields[:-1])
-    if len(fields) < 3 or fields[-1] != b"%08x" % zlib.crc32(body):
+    if len(fields) < 2 or fields[-1] != b"%08x" % zlib.crc32(body):
         raise damaged(path, "does not match its checksum")
     if fields[0] != b"%d" % POINTER_FORMAT:
         raise newer(path, fields[0].decode(), POINTER_FORMAT)
-    return int(fields[1])
+    return int(fields[1]), int(fields[2])

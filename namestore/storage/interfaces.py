@@ -126,7 +126,7 @@ class LogStore(Protocol):
         ...
 
     def save_commit(self, index: int) -> None:
-        """Sets the commit index; at most `last_index`, never backwards. Buffered, needs no `sync`."""
+        """Sets the commit index; at most `last_index`, never backwards. Needs no `sync`."""
         ...
 
     def sync(self) -> None:
@@ -166,8 +166,10 @@ class Checkpoint(Protocol):
         ...
 
     def files(self) -> list[CheckpointFile]:
-        """What it consists of. Reads everything the first time, to make the checksums: any thread
-        but the Raft thread."""
+        """What it consists of. Any thread but the Raft thread.
+
+        Reads everything the first time, to make the checksums.
+        """
         ...
 
     def read(self, file: int, offset: int, length: int) -> bytes:
@@ -194,6 +196,15 @@ class StateStore(Protocol):
     @property
     def durable_index(self) -> int:
         """Entries up to this one need no replay after a crash: the log may forget them."""
+        ...
+
+    @property
+    def installed_index(self) -> int:
+        """Where the snapshot stood that `install` put in last; 0: none. Durable with it.
+
+        Tells, after a crash, a log that its snapshot was about to replace from one that lost
+        entries.
+        """
         ...
 
     def write(self, changes: Mapping[bytes, bytes | None], meta: StateMeta) -> None:

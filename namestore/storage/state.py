@@ -116,6 +116,11 @@ class RocksState:
         """Entries up to this one need no replay after a crash; any thread."""
         return self._generation.durable_index
 
+    @property
+    def installed_index(self) -> int:
+        """Where the snapshot stood that this state began as; 0: it began empty."""
+        return self._generation.installed_index
+
     # -- reading ----------------------------------------------------------------------------
 
     @contextmanager
