@@ -59,8 +59,12 @@ class Tally:
             return BAD_USAGE
         return REFUSED if self.taken_by_others or self.refused else DONE
 
+    def brief(self) -> str:
+        """In a few words, for a line that changes while one looks at it."""
+        return f"granted {self.granted:,}  taken {self.taken:,}  invalid {self.invalid:,}"
+
     def text(self) -> str:
-        """In a few words."""
+        """In full."""
         refused = f", refused {self.refused:,}" if self.refused else ""
         return (
             f"granted {self.granted:,}, taken {self.taken:,} (already yours "
@@ -140,7 +144,7 @@ class RowReport:
 
     def settled(self, offset: int) -> None:
         """Moves the progress on."""
-        self._advance(offset, self.tally.text())
+        self._advance(offset, self.tally.brief())
 
     def _print(self, row: Row, value: dict[str, Any]) -> None:
         self._printer.result("", {"line": row.line, "name": row.canonical, **value})

@@ -16,10 +16,9 @@ import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -89,10 +88,9 @@ class Bar:
 
     def __init__(self, bytes_total: int | None) -> None:
         self._progress = Progress(
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
             transient=True,

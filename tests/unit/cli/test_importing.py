@@ -13,6 +13,7 @@ import pytest
 from namestore import errors
 from namestore.cli.importing import Importer, Limits, Outcome
 from namestore.cli.interruption import Interruption
+from namestore.cli.progress import Bar, Lines, progress_view
 from namestore.cli.rows import Problem, Row
 from namestore.client.values import RegisterResult
 from tests.unit.cli.conftest import Run
@@ -302,3 +303,27 @@ def test_interrupt_handler_is_put_back() -> None:
     with Interruption():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_bar_shows_how_far_it_is_and_lets_lines_through(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal: a share, the tally in words, and whole lines about single rows above it."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    with Bar(200) as bar:
+        bar.advance(100, "granted 7  taken 0  invalid 1")
+        bar.note("line 3: invalid: [bold]x[/bold]" + "y" * 100)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "50%" in shown.err
+    assert "granted 7  taken 0  invalid 1" in shown.err
+    assert "[bold]x[/bold]" + "y" * 100 in shown.err
+
+
+def test_view_is_silent_plain_or_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar only where somebody watches standard error, and never with --json."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert isinstance(progress_view(silent=False, bytes_total=None, clock=lambda: 0.0), Bar)
+    assert isinstance(progress_view(silent=True, bytes_total=None, clock=lambda: 0.0), Lines)
