@@ -89,14 +89,13 @@ class FakeReplica:
 
     # -- what tests do ----------------------------------------------------------------------
 
-    @property
-    def held(self) -> int:
-        """Answers that wait for `let_go`."""
-        return len(self._held)
-
     def let_go(self) -> None:
         """Gives the answers that are held, in order, and holds no more."""
         self.switches.hold = False
+        # Where the answers were held, so that none slips in behind them.
+        self._run(self._let_go_here)
+
+    def _let_go_here(self) -> None:
         held, self._held = self._held, []
         for answer in held:
             answer()
