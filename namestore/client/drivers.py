@@ -78,8 +78,13 @@ class Driver:
         atexit.register(self.close)
 
     def _ask(self, effect: Ask) -> None:
+        """Never fails: the call beside which it is asked may have been answered already."""
         send = effect.send
-        self._network().submit(send.endpoint, send.method, send.request, send.timeout, effect.done)
+        try:
+            network = self._network()
+            network.submit(send.endpoint, send.method, send.request, send.timeout, effect.done)
+        except (NamestoreError, NoAnswer) as failure:
+            effect.done(failure)
 
 
 class BlockingDriver(Driver):
@@ -133,7 +138,6 @@ class BlockingDriver(Driver):
                 case Send(endpoint, method, request, timeout):
                     return self._network().call(endpoint, method, request, timeout)
                 case Sleep(seconds):
-                    self._network()
                     self._sleep(seconds)
                 case Ask():
                     self._ask(effect)
@@ -196,7 +200,6 @@ class AsyncDriver(Driver):
                 case Send():
                     return await self._send(effect)
                 case Sleep(seconds):
-                    self._network()
                     await self._sleep(seconds)
                 case Ask():
                     self._ask(effect)

@@ -108,7 +108,10 @@ class SendAll:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Effect: an attempt nobody waits for. Resumes at once; `done` may be called on any thread."""
+    """Effect: an attempt nobody waits for. Resumes at once, and never has a failure thrown in.
+
+    `done` gets the answer or the failure, on any thread.
+    """
 
     send: Send
     done: Done
@@ -116,7 +119,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Effect: resumes after that many seconds."""
+    """Effect: resumes after that many seconds, and never has a failure thrown in."""
 
     seconds: float
 

@@ -412,3 +412,36 @@ def test_a_timeout_must_be_positive(stage: Stage, timeout: float) -> None:
     with pytest.raises(errors.InvalidRequest, match="timeout"):
         scene.register("user:a", timeout=timeout)
     assert scene.network.sent == []
+
+
+def test_an_answer_survives_a_close_right_after_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was granted is reported, even if the question who leads can no longer be asked."""
+    scene = stage()
+
+    def closed(*arguments: Any) -> Any:
+        del arguments
+        raise errors.ClientMisuse("this client is closed")
+
+    if scene.flavour == "blocking":
+        monkeypatch.setattr(scene.network, "submit", closed)
+    else:
+        scene.nodes["a:1"].script = [
+            lambda request: (scene.store._driver.close(), granted(request))[1]
+        ]
+    assert scene.register("user:alice")
+
+
+def test_closing_during_a_wait_leaves_a_sent_write_unknown(stage: Stage) -> None:
+    """A client closed between two attempts cannot know what became of the first."""
+    scene = stage(nodes=1)
+
+    def lose_and_close(request: Any) -> Any:
+        del request
+        scene.store._driver.close()
+        return lost()
+
+    scene.nodes["a:1"].script = [lose_and_close]
+    with pytest.raises(errors.OutcomeUnknown):
+        scene.register("user:alice")
