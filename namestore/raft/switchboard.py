@@ -240,7 +240,7 @@ class Switchboard:
             if not was_live:
                 self._admit(link, now)
             elif message is not None:
-                self._events.message(self._node(link.node_id), message)
+                self._events.message(Node(link.node_id), message)
             if link not in self._links:
                 return  # the callback closed it
         if link.phase is not Phase.CLOSING and link.connection.reader.has_frame:
@@ -262,10 +262,6 @@ class Switchboard:
         peer_heard = self.dialer.heard(link.node_id)
         if peer_heard is not None and peer_heard.wants_dial:
             self._due_by(max(now, peer_heard.next_dial_at))
-
-    def _node(self, node_id: str) -> Node:
-        peer = self.dialer.peers.get(node_id)
-        return Node(node_id) if peer is None else peer.node
 
     # Links that come to their end.
 
