@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Final
 
 import click
 
+from namestore import logs
 from namestore.cli.options import Choices, Target, choices_of
 from namestore.cli.output import Printer
 from namestore.cli.store import Store
@@ -72,13 +74,15 @@ def session_of(ctx: click.Context) -> Session:
 def open_store(target: Target, timeout: float) -> Store:
     """Opens the real thing.
 
-    The imports stand here because they cost a third of a second, which `--help` and the completion
-    of a word in a shell should not.
+    Logs go to standard error: standard output is for results. The imports stand here because they
+    cost a third of a second, which `--help` and completing a word in a shell should not.
 
     Raises:
         ConfigError: The cluster.toml, or an address, cannot work.
         StorageError: The directory cannot be used as it is.
     """
+    # What an embedded node does is of no interest here unless it goes wrong.
+    logs.configure(level="warning", stream=sys.stderr)
     if target.data_dir is not None:
         from namestore import embedded
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -59,3 +60,19 @@ def test_unreachable_node_is_unavailable() -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert NOBODY in done.stderr
     assert "namestore-local-cluster up" in done.stderr
+
+
+def test_embedded_registry_prints_results_only(tmp_path: Path) -> None:
+    """No server needed, and standard output holds one object: what a node logs is not a result."""
+    command = [sys.executable, "-m", "namestore.cli", "--json", "--data-dir", str(tmp_path / "r")]
+    for registered in (True, False):
+        done = subprocess.run(
+            [*command, "register", "user:alice", "--owner", "o"],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+            timeout=60,
+        )
+        assert json.loads(done.stdout)["registered"] is registered
+        assert (done.returncode, done.stderr) == (0 if registered else 1, "")
