@@ -1,0 +1,301 @@
+"""Log, state and arriving snapshot in memory: fakes that know what a crash would take.
+
+What was synced or flushed is kept apart from what was not. `crash()` is what a power failure leaves
+the next process: the object goes on as if it had been opened again. Deterministic, no files, no
+threads; the same contract suites run on these and on the real ones. `disk_fails` makes the next
+write or sync fail as a broken disk does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import msgpack
+
+from namestore.core.state import META_KEY, StateMeta, decode_meta
+from namestore.errors import DiskDamaged, DiskFailed, InvariantViolation, StorageError
+from namestore.storage.interfaces import CheckpointFile
+from tests.support.memory_log import MemoryLog
+
+__all__ = [
+    "MemoryCheckpoint",
+    "MemoryDisk",
+    "MemoryIncoming",
+    "MemoryLog",
+    "MemoryState",
+    "MemoryView",
+]
+
+
+class _Table:
+    """Keys and values in key order. Copied before it is changed while somebody else looks."""
+
+    def __init__(self, values: dict[bytes, bytes], keys: list[bytes], meta: StateMeta) -> None:
+        self.values, self.keys, self.meta = values, keys, meta
+
+    def changed(self, changes: Mapping[bytes, bytes | None], meta: StateMeta) -> None:
+        for key, value in changes.items():
+            if value is None:
+                if self.values.pop(key, None) is not None:
+                    del self.keys[bisect_left(self.keys, key)]
+            else:
+                if key not in self.values:
+                    insort(self.keys, key)
+                self.values[key] = value
+        self.meta = meta
+
+    def copy(self) -> _Table:
+        return _Table(dict(self.values), list(self.keys), self.meta)
+
+
+class MemoryView:
+    """Implements `StateView`."""
+
+    def __init__(self, table: _Table) -> None:
+        self._table = table
+
+    @property
+    def meta(self) -> StateMeta:
+        return self._table.meta
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self._table.values.get(key) for key in keys]
+
+    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        first = bisect_left(self._table.keys, max(start, prefix))
+        for key in islice(self._table.keys, first, None):
+            if not key.startswith(prefix):
+                return
+            yield key, self._table.values[key]
+
+
+class MemoryDisk:
+    """Directories of files: where an arriving snapshot and the state store meet."""
+
+    def __init__(self) -> None:
+        self.directories: dict[Path, dict[str, bytes]] = {}
+
+
+class MemoryCheckpoint:
+    """Implements `Checkpoint`: one file with everything in it."""
+
+    def __init__(self, table: _Table, released: Callable[[], None]) -> None:
+        self._table = table
+        self._released = released
+        self._data: bytes | None = None
+
+    @property
+    def meta(self) -> StateMeta:
+        return self._table.meta
+
+    @property
+    def path(self) -> Path:
+        return Path(f"/memory/snapshots/{self.meta.applied_index}-{self.meta.applied_term}")
+
+    def files(self) -> list[CheckpointFile]:
+        data = self._content()
+        return [CheckpointFile("table", len(data), hashlib.sha256(data).digest())]
+
+    def read(self, file: int, offset: int, length: int) -> bytes:
+        if file != 0:
+            raise IndexError(file)
+        return self._content()[offset : offset + length]
+
+    def release(self) -> None:
+        self._released()
+
+    def _content(self) -> bytes:
+        if self._data is None:
+            self._data = msgpack.packb([(k, self._table.values[k]) for k in self._table.keys])
+        return self._data
+
+
+class MemoryState:
+    """Implements `StateStore`, and can lose what was not flushed."""
+
+    def __init__(self, disk: MemoryDisk | None = None) -> None:
+        self.disk = disk or MemoryDisk()
+        self.disk_fails = False
+        self.checkpoints_held: dict[tuple[int, int], int] = {}
+        self._failed = self._closed = False
+        self._table = self._durable = _Table({}, [], StateMeta())
+        self._installed_index = 0
+        self._newest_checkpoint = (0, 0)
+        # Changes since the last flush, in order: a crash keeps the first few of them.
+        self._unflushed: list[tuple[Mapping[bytes, bytes | None], StateMeta]] = []
+        self._shared = True
+
+    # -- what a test may do and see beside the contract ----------------------------------------
+
+    def crash(self, kept: int = 0) -> None:
+        """Loses what was not flushed, but for the first `kept` changes, and starts again.
+
+        RocksDB flushes when it likes, so a state may be newer than `durable_index` said.
+        """
+        table = self._durable.copy()
+        for changes, meta in self._unflushed[:kept]:
+            table.changed(changes, meta)
+        self._table = self._durable = table
+        self._shared, self._unflushed = True, []
+        self._failed = self._closed = self.disk_fails = False
+        self._newest_checkpoint, self.checkpoints_held = (0, 0), {}
+
+    @property
+    def unflushed_changes(self) -> int:
+        """How many changes a crash could take."""
+        return len(self._unflushed)
+
+    # -- StateStore --------------------------------------------------------------------------
+
+    @property
+    def meta(self) -> StateMeta:
+        return self._table.meta
+
+    @property
+    def durable_index(self) -> int:
+        return self._durable.meta.applied_index
+
+    @property
+    def installed_index(self) -> int:
+        return self._installed_index
+
+    def write(self, changes: Mapping[bytes, bytes | None], meta: StateMeta) -> None:
+        self._check_usable()
+        self._fail_if_told()
+        if self._shared:
+            self._table, self._shared = self._table.copy(), False
+        self._table.changed(changes, meta)
+        self._unflushed.append((dict(changes), meta))
+
+    @contextmanager
+    def view(self) -> Iterator[MemoryView]:
+        self._check_usable()
+        yield MemoryView(self._share())
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self._check_usable()
+        return MemoryView(self._table).get_many(keys)
+
+    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        self._check_usable()
+        return MemoryView(self._share()).scan(start, prefix)
+
+    def flush(self) -> None:
+        self._check_usable()
+        self._fail_if_told()
+        self._durable, self._unflushed = self._share(), []
+
+    def checkpoint(self) -> MemoryCheckpoint:
+        self._check_usable()
+        position = self.meta.applied_index, self.meta.applied_term
+        if position < self._newest_checkpoint:
+            raise InvariantViolation(f"a snapshot at {position} after {self._newest_checkpoint}")
+        self.flush()
+        self._newest_checkpoint = position
+        self.checkpoints_held[position] = self.checkpoints_held.get(position, 0) + 1
+        return MemoryCheckpoint(self._share(), lambda: self._release(position))
+
+    def install(self, directory: Path) -> None:
+        self._check_usable()
+        self._fail_if_told()
+        table = self._load(directory)
+        if table.meta.applied_index < self.meta.applied_index:
+            raise InvariantViolation("a snapshot cannot replace a newer state")
+        del self.disk.directories[directory]
+        self._table = self._durable = table
+        self._shared, self._unflushed = True, []
+        self._installed_index = table.meta.applied_index
+
+    def close(self) -> None:
+        if not self._closed and not self._failed:
+            self.flush()
+        self._closed = True
+
+    def _share(self) -> _Table:
+        self._shared = True
+        return self._table
+
+    def _load(self, directory: Path) -> _Table:
+        try:
+            data = self.disk.directories[directory]["table"]
+            values: dict[bytes, bytes] = dict(msgpack.unpackb(data))
+        except (KeyError, ValueError, TypeError) as error:
+            raise DiskDamaged(f"{directory}: cannot be opened as a state") from error
+        meta = decode_meta(values.get(META_KEY))
+        if meta.applied_index <= 0:
+            raise DiskDamaged(f"{directory}: says nothing of where it stands")
+        return _Table(values, sorted(values), meta)
+
+    def _release(self, position: tuple[int, int]) -> None:
+        holders = self.checkpoints_held.pop(position, 0) - 1
+        if holders > 0:
+            self.checkpoints_held[position] = holders
+
+    def _fail_if_told(self) -> None:
+        if self.disk_fails:
+            self._failed = True
+            raise DiskFailed("changing the state failed")
+
+    def _check_usable(self) -> None:
+        if self._failed:
+            raise DiskFailed("changing the state failed")
+        if self._closed:
+            raise StorageError("the state is closed")
+
+
+class MemoryIncoming:
+    """Implements `IncomingSnapshot`; what has arrived survives a crash, as files would."""
+
+    def __init__(self, disk: MemoryDisk, directory: Path = Path("/memory/incoming")) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._snapshot_id = b""
+        self._files: list[CheckpointFile] = []
+        self._data: list[bytearray] = []
+
+    @property
+    def directory(self) -> Path:
+        return self._directory
+
+    def begin(self, snapshot_id: bytes, files: Sequence[CheckpointFile]) -> None:
+        if len({file.name for file in files}) != len(files):
+            raise ValueError("a snapshot lists a file twice")
+        if (snapshot_id, list(files)) != (self._snapshot_id, self._files):
+            self._snapshot_id, self._files = snapshot_id, list(files)
+            self._data = [bytearray() for _ in files]
+
+    def wanted(self) -> tuple[int, int, int] | None:
+        for number, file in enumerate(self._files):
+            have = len(self._data[number])
+            if have < file.size:
+                return number, have, file.size - have
+        return None
+
+    def write(self, file: int, offset: int, data: bytes) -> bool:
+        wanted = self.wanted()
+        if wanted is None or (file, offset) != wanted[:2] or len(data) > wanted[2]:
+            return False
+        self._data[file] += data
+        return True
+
+    def verify(self) -> bool:
+        contents = {f.name: bytes(d) for f, d in zip(self._files, self._data, strict=True)}
+        good = all(
+            len(contents[file.name]) == file.size
+            and hashlib.sha256(contents[file.name]).digest() == file.checksum
+            for file in self._files
+        )
+        if good:
+            self._disk.directories[self._directory] = contents
+        else:
+            self.discard()
+        return good
+
+    def discard(self) -> None:
+        self._disk.directories.pop(self._directory, None)
+        self._snapshot_id, self._files, self._data = b"", [], []
