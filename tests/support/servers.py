@@ -24,9 +24,9 @@ Step = errors.NamestoreError | grpc.StatusCode | Callable[[Any], Any]
 class ScriptedServer:
     """One node, on a free port unless told which. Grants every name once.
 
-    Before that, each call of the registry takes one step off the script: an error that is answered as a server
-    states it; a status code that is answered as a channel makes it, without details; or a function
-    of the request, which may wait.
+    Before that, each call of the registry takes one step off the script: an error that is answered
+    as a server states it; a status code that is answered as a channel makes it, without details;
+    or a function of the request, which may wait.
     """
 
     def __init__(self, node_id: str = "n1", endpoint: str = "127.0.0.1:0") -> None:
