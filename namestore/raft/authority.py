@@ -89,34 +89,35 @@ def issue_certificate(
         ConfigError: There is no authority, or `cryptography` is not installed.
     """
     _require_cryptography()
-    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
     authority_key, authority = _load_authority(directory)
     key = ec.generate_private_key(ec.SECP256R1())
-    issuer = authority_key.public_key()
     builder = (
         _dated(valid_for, valid_from or _now())
         .subject_name(_name(node_id[:64]))
         .issuer_name(authority.subject)
         .public_key(key.public_key())
         .add_extension(_alternative_names(cluster_name, node_id, hosts), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
     )
     certificate_path, key_path = directory / f"{node_id}.pem", directory / f"{node_id}.key"
     _write_key(key_path, key)
-    _write_certificate(certificate_path, _for_peers(builder), authority_key)
+    _write_certificate(certificate_path, _for_peers(builder, authority_key), authority_key)
     return TlsConfig(certificate_path, key_path, directory / AUTHORITY_FILE)
 
 
-def _for_peers(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
+def _for_peers(
+    builder: x509.CertificateBuilder, signer: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
     """What a node's key may be used for: to speak on both ends of a connection, no more."""
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     uses = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     return (
-        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder.add_extension(issuer, critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     )
