@@ -279,7 +279,3 @@ def _complain(error: NamestoreError) -> None:
     _err.print(f"[red]error:[/] {escape(error.message)}")
     if isinstance(error, NodeFailed) and error.log_tail:
         _err.print(f"its log ended so:\n{escape(error.log_tail)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -20,7 +20,7 @@ from namestore.localcluster.identity import command_line, identity_of, is_paused
 from namestore.localcluster.interrupts import interrupts_held
 from namestore.localcluster.pid_file import PidRecord, read_pid_file, write_pid_file
 
-SERVER_COMMAND: tuple[str, ...] = (sys.executable, "-m", "namestore.server.main")
+SERVER_COMMAND: tuple[str, ...] = (sys.executable, "-m", "namestore", "server")
 _POLL_SECONDS = 0.02
 _TAIL_BYTES_MAX = 64 * 1024
 
