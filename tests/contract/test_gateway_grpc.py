@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -289,6 +290,24 @@ async def test_a_drain_ends_in_bounded_time(tmp_path: Path) -> None:
     assert it.replica.calls.stopped
     assert type(await failure(left)) is errors.OutcomeUnknown
     await it.channel.close()
+
+
+async def test_a_second_signal_ends_the_process_at_once(running: Running) -> None:
+    """The first one begins the drain; whoever signals again does not want to wait for it."""
+    running.replica.switches.hold = True
+    under_way = running.registry.Register(pb.RegisterRequest(name="user:a"))
+    await until(running.asked)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await until(running.not_serving)
+    assert running.exits == []
+    os.kill(os.getpid(), signal.SIGINT)
+
+    async def ended() -> bool:
+        return running.exits == [128 + signal.SIGINT]
+
+    await until(ended)
+    running.replica.let_go()
+    assert (await under_way).registered
 
 
 async def test_a_fatal_replica_ends_the_process(running: Running) -> None:
