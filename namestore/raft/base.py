@@ -10,7 +10,8 @@ the layers above (`elections`, `replication`, `snapshots`, `engine`), each namin
 0.3.17 it closes; docs/pysyncobj.md lists them all.
 
 Invariant kept here: nothing that speaks for persisted state leaves the node before that state is on
-stable storage. Such messages are *held*; `_sync_and_send_held` syncs once, then lets all of them go.
+stable storage. Such messages are *held*; `_sync_and_send_held` syncs once, then lets all of them
+go.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ class SyncObj(pysyncobj.SyncObj):
         self.__raftLastApplied = settings.seams.state.meta.applied_index
         self.__raftCommitIndex = max(self.__raftCommitIndex, self.__raftLastApplied)
         self._reset_election_deadline()
+        # PySyncObj leaves this to the transports that it makes itself.
+        for node in self._nodes.values():
+            transport.addNode(node)
 
     # -- PySyncObj's state, under plain names ----------------------------------------------
 
