@@ -6,7 +6,7 @@ it asks again under the same request_id, there or elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from namestore.core.commands import Command, Register, Release, Wanted, encode_command
@@ -17,26 +17,7 @@ from namestore.errors import NamestoreError, OutcomeUnknown, Unavailable
 from namestore.raft.proposals import Proposal
 from namestore.raft.reads import Read
 from tests.simulation.world import World
-
-
-@dataclass
-class Operation:
-    """One line of the record.
-
-    Attributes:
-        answer: (verdict, revision, holder's request_id) of a write; (revision, holder's
-            request_id or None) of a read; None: unknown.
-    """
-
-    client: int
-    kind: str
-    name: str
-    owner: str
-    request_id: bytes
-    began: float
-    ended: float = float("inf")
-    answer: tuple[Any, ...] | None = None
-    refused: bool = False
+from tests.support.history import Ask, Operation, Said
 
 
 class Client:
@@ -61,21 +42,28 @@ class Client:
         name = f"user:{rng.randrange(self.names)}"
         owner = f"c{self.number}" if rng.random() < 0.7 else "shared"
         draw = rng.random()
-        kind = "register" if draw < 0.55 else "release" if draw < 0.75 else "lookup"
-        request_id = rng.getrandbits(64).to_bytes(8, "big")
-        operation = Operation(self.number, kind, name, owner, request_id, self.world.now)
+        ask = Ask.REGISTER if draw < 0.55 else Ask.RELEASE if draw < 0.75 else Ask.LOOKUP
+        request_id = "" if ask is Ask.LOOKUP else f"{rng.getrandbits(64):016x}"
+        operation = Operation(
+            str(self.number),
+            ask,
+            name,
+            "" if ask is Ask.LOOKUP else owner,
+            request_id,
+            self.world.now,
+        )
         self.record.append(operation)
-        self._attempt(operation, self.world.now + 3.0 + 5 * rng.random())
+        self._attempt(len(self.record) - 1, self.world.now + 3.0 + 5 * rng.random())
 
-    def _attempt(self, operation: Operation, give_up_at: float) -> None:
+    def _attempt(self, place: int, give_up_at: float) -> None:
         """Asks some node; whatever comes back first, answer or silence, goes on from there."""
-        world, heard = self.world, [False]
+        world, heard, operation = self.world, [False], self.record[place]
 
         def again() -> None:
             if self.world.now >= give_up_at:
-                self._over(operation)
+                self.begin()
             else:
-                self._attempt(operation, give_up_at)
+                self._attempt(place, give_up_at)
 
         def silence() -> None:
             if not heard[0]:
@@ -91,8 +79,7 @@ class Client:
             elif isinstance(answer, NamestoreError):
                 raise answer
             else:
-                operation.answer = answer
-                operation.ended = world.now
+                self.record[place] = replace(operation, returned=world.now, **answer)
                 self.begin()
 
         def answered(answer: Any) -> None:
@@ -106,15 +93,11 @@ class Client:
                 0.0005 + 0.002 * world.rng.random(), lambda: self._ask(host, operation, answered)
             )
 
-    def _over(self, operation: Operation) -> None:
-        operation.ended = float("inf")
-        self.begin()
-
     def _ask(self, host: Any, operation: Operation, answered: Any) -> None:
         if not host.running:
             return
         deadline = host.clock() + 0.3 + self.world.rng.random()
-        if operation.kind == "lookup":
+        if operation.ask is Ask.LOOKUP:
             read = Read(deadline, lambda error: answered(error or _look(host, operation.name)))
             refused = host.engine.reads.put(read)
         else:
@@ -130,22 +113,46 @@ class Client:
 
 
 def _command(operation: Operation) -> Command:
-    if operation.kind == "register":
+    if operation.ask is Ask.REGISTER:
         wanted = Wanted(operation.name, operation.name, operation.owner)
-        return Register(operation.request_id, wanted)
-    return Release(operation.request_id, operation.name, operation.owner)
+        return Register(operation.request_id.encode(), wanted)
+    return Release(operation.request_id.encode(), operation.name, operation.owner)
+
+
+_SAID = {
+    Verdict.GRANTED: Said.GRANTED,
+    Verdict.TAKEN: Said.TAKEN,
+    Verdict.RELEASED: Said.RELEASED,
+    Verdict.NAME_NOT_FOUND: Said.NOT_FOUND,
+    Verdict.NOT_OWNER: Said.NOT_OWNER,
+}
 
 
 def _answer(answer: Any) -> Any:
+    """What the caller makes of a decision: the fields of its record, or the error."""
     if isinstance(answer, NamestoreError):
         return answer
     ((outcome,),) = answer
-    holder = outcome.record.request_id if outcome.record else None
-    return (Verdict(outcome.verdict).name, outcome.revision, holder)
+    said = _SAID[outcome.verdict]
+    heard = {"said": said, "revision": outcome.revision}
+    if said in (Said.TAKEN, Said.NOT_OWNER):
+        heard |= {
+            "holder_owner": outcome.record.owner,
+            "holder_revision": outcome.record.create_revision,
+        }
+    return heard
 
 
-def _look(host: Any, name: str) -> tuple[int, bytes | None]:
+def _look(host: Any, name: str) -> dict[str, Any]:
     with host.state.view() as view:
         (data,) = view.get_many([name_key(name)])
-        holder = None if data is None else decode_record(name, data).request_id
-        return (view.meta.revision, holder)
+        revision = view.meta.revision
+    if data is None:
+        return {"said": Said.NOT_FOUND, "revision": revision}
+    record = decode_record(name, data)
+    return {
+        "said": Said.FOUND,
+        "revision": revision,
+        "holder_owner": record.owner,
+        "holder_revision": record.create_revision,
+    }

@@ -8,11 +8,13 @@ from typing import Any
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Member, Membership
 from namestore.raft.settings import Bounds
-from tests.simulation.clients import Client, Operation
+from tests.simulation.clients import Client
 from tests.simulation.host import DiskFaults, Host
 from tests.simulation.network import LinkFaults, Network
 from tests.simulation.watch import Violation, Watch, state_digest
 from tests.simulation.world import World
+from tests.support.history import Operation
+from tests.support.linearizability import check
 
 _QUIET_S = 30.0
 
@@ -113,6 +115,7 @@ class Run:
         self.world.run(self.world.now + _QUIET_S)
         self._check_equal()
         record = [operation for client in self.clients for operation in client.record]
+        check(record)
         return Result(
             record,
             self.world.now - 1000,
