@@ -8,6 +8,7 @@ made here in a way that waits for the disk.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
-    ReadOptions,
     Snapshot,
     WriteBatch,
     WriteOptions,
@@ -33,6 +33,8 @@ from namestore.storage.damage import damaged, failed
 _BINDING_NOTE = "rocksdict-config.json"
 _MISSING = "key not found"
 _STALLED = "Write stall"
+# How many keys a scan reads at a time: few at first, since most want few.
+_SCAN_FIRST, _SCAN_NEXT = 16, 512
 _STALL_S_MAX = 60.0
 _STALL_POLL_S = 0.002
 
@@ -65,8 +67,15 @@ def open_database(directory: Path, limits: StateLimits, create: bool = False) ->
         return Rdict(str(directory), _options(limits, create))
 
 
-def write(database: Rdict, directory: Path, changes: Mapping[bytes, bytes | None]) -> None:
+def write(
+    database: Rdict,
+    directory: Path,
+    changes: Mapping[bytes, bytes | None],
+    lock: threading.Lock,
+) -> None:
     """Makes changes in one atomic step, visible on return and durable with the next flush.
+
+    `lock` is held while they become visible, and not while RocksDB makes us wait.
 
     Raises:
         DiskFailed: Whether they were made is not known.
@@ -85,7 +94,8 @@ def write(database: Rdict, directory: Path, changes: Mapping[bytes, bytes | None
     deadline = time.monotonic() + _STALL_S_MAX
     while True:
         try:
-            database.write(batch, options)
+            with lock:
+                database.write(batch, options)
             return
         except Exception as error:
             if _STALLED not in str(error) or time.monotonic() > deadline:
@@ -133,27 +143,43 @@ def get_many(
         return [_get(source, key) for key in keys]
 
 
-def scan(
-    source: Rdict | Snapshot, directory: Path, start: bytes, prefix: bytes
-) -> Iterator[tuple[bytes, bytes]]:
-    """Keys that begin with `prefix`, from `start` on, in byte order. Raises as `get_many`."""
-    options = ReadOptions()
-    end = _after_prefix(prefix)
-    if end is not None:
-        options.set_iterate_upper_bound(end)
-    with translated(directory, "reading the state"):
-        cursor = source.iter(options)
-        cursor.seek(max(start, prefix))
-    while True:
+class Scanner:
+    """The keys of a database in order, as they were when this was made.
+
+    The iterators of rocksdict's own snapshots show the present instead; those of the database are
+    pinned to the moment they are made. One of them serves any number of scans here, also mixed.
+    """
+
+    def __init__(self, database: Rdict, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
         with translated(directory, "reading the state"):
-            if not cursor.valid():
-                cursor.status()
+            self._cursor = database.iter()
+
+    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin with `prefix`, from `start` on, in byte order. Raises as `get_many`."""
+        position, count = max(start, prefix), _SCAN_FIRST
+        while True:
+            pairs = self._read(position, prefix, count)
+            yield from pairs
+            if len(pairs) < count:
                 return
-            pair = cursor.key(), cursor.value()
-            cursor.next()
-        if not pair[0].startswith(prefix):
-            return
-        yield pair
+            position, count = pairs[-1][0] + b"\x00", _SCAN_NEXT
+
+    def _read(self, position: bytes, prefix: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        pairs: list[tuple[bytes, bytes]] = []
+        cursor = self._cursor
+        with self._lock, translated(self._directory, "reading the state"):
+            cursor.seek(position)
+            while len(pairs) < count and cursor.valid():
+                key = cursor.key()
+                if not key.startswith(prefix):
+                    return pairs
+                pairs.append((key, cursor.value()))
+                cursor.next()
+            # A damaged block looks like the end, unless one asks.
+            cursor.status()
+        return pairs
 
 
 @contextmanager
@@ -178,12 +204,6 @@ def _get(source: Snapshot, key: bytes) -> bytes | None:
             return None
         raise
     return value
-
-
-def _after_prefix(prefix: bytes) -> bytes | None:
-    """The first key after all that begin with `prefix`; None: nothing comes after."""
-    head = prefix.rstrip(b"\xff")
-    return head[:-1] + bytes((head[-1] + 1,)) if head else None
 
 
 def _options(limits: StateLimits, create: bool) -> Options:

@@ -25,17 +25,21 @@ from namestore.storage import generations, rocks
 from namestore.storage.checkpoints import Checkpoints, DirectoryCheckpoint
 from namestore.storage.damage import failed
 from namestore.storage.generations import Generation
-from namestore.storage.rocks import StateLimits
+from namestore.storage.rocks import Scanner, StateLimits
 
 # What a change takes in memory beside its key and value, roughly.
 _CHANGE_OVERHEAD_BYTES = 48
 
 
 class RocksView:
-    """Implements `StateView` on a RocksDB snapshot. Usable within its `with` block only."""
+    """Implements `StateView`. Usable within its `with` block only.
 
-    def __init__(self, snapshot: Snapshot, directory: Path) -> None:
-        self._snapshot = snapshot
+    Values come from a RocksDB snapshot, which has bloom filters, and the order of keys from an
+    iterator of the same moment.
+    """
+
+    def __init__(self, snapshot: Snapshot, scanner: Scanner, directory: Path) -> None:
+        self._pictures: tuple[Snapshot, Scanner] | None = snapshot, scanner
         self._directory = directory
         self._meta: StateMeta | None = None
 
@@ -48,11 +52,20 @@ class RocksView:
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `StateReader.get_many`."""
-        return rocks.get_many(self._snapshot, self._directory, keys)
+        return rocks.get_many(self._open()[0], self._directory, keys)
 
     def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See `StateReader.scan`."""
-        return rocks.scan(self._snapshot, self._directory, start, prefix)
+        return self._open()[1].scan(start, prefix)
+
+    def close(self) -> None:
+        """Lets go of the pictures: as long as they live, RocksDB keeps its files open."""
+        self._pictures = None
+
+    def _open(self) -> tuple[Snapshot, Scanner]:
+        if self._pictures is None:
+            raise StorageError(f"{self._directory}: this view is closed")
+        return self._pictures
 
 
 class RocksState:
@@ -75,6 +88,8 @@ class RocksState:
         # The entry up to which a flush under way will make things durable; None: none is.
         self._flushing_index: int | None = None
         self._flush_lock = threading.Lock()
+        # Held while a change becomes visible: a view takes two pictures, of the same moment.
+        self._visible = threading.Lock()
 
     @classmethod
     def create(cls, root: Path, limits: StateLimits | None = None) -> None:
@@ -127,7 +142,13 @@ class RocksState:
     def view(self) -> Iterator[RocksView]:
         """See `StateStore.view`."""
         with self._held() as generation:
-            yield RocksView(generation.database.snapshot(), generation.directory)
+            database, directory = generation.database, generation.directory
+            with self._visible:
+                view = RocksView(database.snapshot(), Scanner(database, directory), directory)
+            try:
+                yield view
+            finally:
+                view.close()
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `StateStore.get_many`."""
@@ -137,7 +158,8 @@ class RocksState:
     def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See `StateStore.scan`."""
         self._check_usable()
-        return rocks.scan(self._generation.database, self._generation.directory, start, prefix)
+        generation = self._generation
+        return Scanner(generation.database, generation.directory).scan(start, prefix)
 
     # -- changing ---------------------------------------------------------------------------
 
@@ -146,7 +168,7 @@ class RocksState:
         self._check_usable()
         generation = self._generation
         with self._noting_failure():
-            rocks.write(generation.database, generation.directory, changes)
+            rocks.write(generation.database, generation.directory, changes, self._visible)
             generation.meta = meta
             self._unflushed_bytes += sum(
                 len(key) + len(value or b"") + _CHANGE_OVERHEAD_BYTES
