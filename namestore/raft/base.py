@@ -228,6 +228,8 @@ class SyncObj(pysyncobj.SyncObj):
     def _sync_and_send_held(self) -> None:
         """One sync for all that was changed since the last, then everything that waited for it."""
         if self._log.dirty:
+            # What may leave before the sync leaves now: the followers' syncs run beside ours.
+            self._transport.flush()
             self._log.sync()
         if self._held:
             held, self._held = self._held, []

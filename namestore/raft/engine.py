@@ -15,10 +15,10 @@ from typing import Any
 from namestore.core.commands import decode_entry
 from namestore.core.registry import Applied, apply_entry, apply_nothing
 from namestore.errors import InvariantViolation, ShuttingDown
+from namestore.raft.following import KIND_COMMANDS, KIND_MEMBERSHIP, KIND_NOTHING
 from namestore.raft.membership import Membership
 from namestore.raft.proposals import Proposal
 from namestore.raft.replica import MemberInfo, PeerInfo, ReplicaStatus
-from namestore.raft.replication import KIND_COMMANDS, KIND_MEMBERSHIP, KIND_NOTHING
 from namestore.raft.requests import Requests
 from namestore.raft.settings import Settings
 from namestore.raft.snapshots import MEMBERSHIP_KEY

@@ -109,7 +109,7 @@ class RaftReplica:
             self._workers.shutdown(wait=True)
             self._state.close()
             self._directory.close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the process must stop
             # Nothing is closed or flushed: what is in memory may be wrong, what is on the disk
             # is right. Whoever waits hears nothing more from this process.
             _log.critical("replica.failed node=%s: %s", self._node.id, error, exc_info=True)
@@ -197,6 +197,8 @@ def open_replica(
     """The replica of one node of `config`, not started yet.
 
     Args:
+        config: The whole cluster, as this node's file has it.
+        node_id: Which of its nodes this is.
         on_fatal: Called once, on the Raft thread, when the process must stop.
     """
     return RaftReplica(config, node_id, on_fatal)

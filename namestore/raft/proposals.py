@@ -1,4 +1,4 @@
-"""The callers that wait for a decision: a bounded queue in front of the engine, and who is owed what.
+"""The callers that wait for a decision: a bounded queue, and who is owed what.
 
 Invariants: every caller is answered exactly once, by its deadline; "certainly not applied" is said
 only of commands that were never handed to a log; commands that may be in some log are proposed
@@ -59,7 +59,7 @@ class ProposalQueue:
         self._closed: NamestoreError | None = None
 
     def put(self, proposal: Proposal) -> NamestoreError | None:
-        """Takes a proposal in, from any thread; or says why not. Then it was certainly not applied."""
+        """Takes a proposal in, from any thread; or says why not: then it was not applied."""
         proposal.size = sum(map(len, proposal.commands))
         with self._lock:
             if self._closed is not None:
@@ -131,7 +131,7 @@ class Proposals:
         self.queue.left(proposal)
         try:
             proposal.done(answer)
-        except Exception:  # a caller's fault must not stop consensus (defect 12)
+        except Exception:  # noqa: BLE001  a caller's fault must not stop consensus: defect 12
             _log.exception("proposal.callback.failed")
 
     def decided(self, proposals: list[Proposal], decisions: Sequence[Decision]) -> None:

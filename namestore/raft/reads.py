@@ -98,7 +98,7 @@ class Reads:
                 self._count -= 1
             try:
                 read.done(error)
-            except Exception:  # a caller's fault must not stop consensus (defect 12)
+            except Exception:  # noqa: BLE001  a caller's fault must not stop consensus: defect 12
                 _log.exception("read.callback.failed")
 
     def try_again(self) -> None:

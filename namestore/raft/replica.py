@@ -87,9 +87,7 @@ class Replica(Protocol):
         """Opens the stores, replays, and begins to take part. Raises `StorageError`."""
         ...
 
-    def propose(
-        self, commands: Sequence[bytes], timeout: float, done: ProposalDone
-    ) -> None:
+    def propose(self, commands: Sequence[bytes], timeout: float, done: ProposalDone) -> None:
         """Has encoded commands decided, in order and next to each other in the log.
 
         On a follower they travel to the leader, and again to the next one if it is lost: under

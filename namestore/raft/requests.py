@@ -1,8 +1,7 @@
-"""What callers ask of this node, carried to the leader and back: proposals and reads.
+"""What callers ask of this node, carried to the leader and back.
 
-Replaces PySyncObj's command queue and forwarding (defects 9 and 11, and the callers it leaves
-waiting). Numbers of forwarded messages begin at a random place in every process, so an answer meant
-for an earlier one finds nobody. What is not answered is asked again, under the same request_ids.
+Replaces PySyncObj's command queue and forwarding (defect 11, and the callers it leaves waiting).
+What is not answered in time is asked again, of whoever leads by then, under the same request_ids.
 """
 
 from __future__ import annotations
@@ -21,26 +20,27 @@ from namestore.errors import (
     Overloaded,
 )
 from namestore.raft.base import Message
+from namestore.raft.following import KIND_COMMANDS
 from namestore.raft.proposals import Proposal, Proposals
-from namestore.raft.reads import Read, Reads
-from namestore.raft.replication import KIND_COMMANDS
+from namestore.raft.read_index import (
+    DECIDED,
+    LOST,
+    MALFORMED,
+    NOT_LEADING,
+    OVERLOADED,
+    ReadIndex,
+)
 from namestore.raft.settings import Settings
-from namestore.raft.snapshots import Snapshots
-
-# The `status` of forward_result and read_index_result.
-DECIDED, NOT_LEADING, OVERLOADED, LOST, MALFORMED = range(5)
 
 _EXPIRE_EVERY_S = 0.02
 
 
-class Requests(Snapshots):
+class Requests(ReadIndex):
     """The layer of callers."""
 
     def __init__(self, transport: Any, settings: Settings) -> None:
         bounds = settings.bounds
         self.proposals = Proposals(bounds.pending_commands, bounds.pending_bytes)
-        self.reads = Reads(bounds.pending_commands)
-        self._next_number = settings.seams.rng.getrandbits(62)
         self._expire_at = 0.0
         self._leaderless_since: float | None = settings.seams.clock()
         self._transfers: list[tuple[float, int, Callable[[str | NamestoreError], None]]] = []
@@ -48,8 +48,6 @@ class Requests(Snapshots):
         self._handlers |= {
             "forward": self._on_forward,
             "forward_result": self._on_forward_result,
-            "read_index": self._on_read_index,
-            "read_index_result": self._on_read_index_result,
         }
 
     # -- leaders come and go ----------------------------------------------------------------
@@ -225,95 +223,6 @@ class Requests(Snapshots):
             if status == NOT_LEADING and peer == self.leader_id:
                 self._leader_stepped_down(peer)
             self.proposals.put_back(batch)
-
-    def _leader_stepped_down(self, peer: str) -> None:
-        """It says so itself: wait for another instead of asking it again and again."""
-        self._become_follower(self.term, None)
-
-    # -- reads ------------------------------------------------------------------------------
-
-    def _serve_reads(self, now: float) -> None:
-        reads = self.reads
-        reads.take_in()
-        if self.is_leader:
-            self._begin_round(now)
-            self._finish_round()
-        elif reads.waiting and self.leader_id is not None:
-            number = self._number()
-            if self._send(self.leader_id, {"type": "read_index", "request": number}):
-                reads.asked[number] = (now, list(reads.waiting))
-                reads.waiting.clear()
-        if reads.applying:
-            for read in reads.applying:
-                if read.index <= self.applied_index:
-                    reads.answer(read, None)
-            reads.applying = [read for read in reads.applying if not read.answered]
-
-    def _begin_round(self, now: float) -> None:
-        """One round for all that wait; none while another is under way, none before this term's
-        first entry is committed (a new leader does not know how far the last one had got)."""
-        reads = self.reads
-        if not reads.waiting or reads.confirming or self.commit_index < self._first_of_term:
-            return
-        self._read_round += 1
-        for read in reads.waiting:
-            read.round, read.index = self._read_round, self.commit_index
-        reads.confirming, reads.waiting = reads.waiting, reads.confirming
-        self._heartbeat_at = 0.0
-        self._replicate(now)
-
-    def _finish_round(self) -> None:
-        reads = self.reads
-        if not reads.confirming:
-            return
-        answered = {peer: progress.read_round for peer, progress in self._progress.items()}
-        answered[self.node_id] = self._read_round
-        confirmed = self._membership.quorum_index(answered)
-        while reads.confirming and reads.confirming[0].round <= confirmed:
-            read = reads.confirming.popleft()
-            if read.origin is None:
-                reads.applying.append(read)
-            else:
-                self._send_read_index(*read.origin, DECIDED, read.index)
-        if reads.waiting and not reads.confirming:
-            self._begin_round(self._clock())
-
-    def _on_read_index(self, peer: str, message: Message) -> None:
-        origin = (peer, message["request"])
-        if not self.is_leader:
-            self._send_read_index(*origin, NOT_LEADING, 0)
-            return
-        patience = 2 * self.settings.timing.election_max
-        self.reads.waiting.append(Read(self._clock() + patience, origin=origin))
-
-    def _send_read_index(self, peer: str, number: int, status: int, index: int) -> None:
-        message: Message = {
-            "type": "read_index_result",
-            "request": number,
-            "term": self.term,
-            "status": status,
-            "index": index,
-        }
-        self._send(peer, message)
-
-    def _on_read_index_result(self, peer: str, message: Message) -> None:
-        _, batch = self.reads.asked.pop(message["request"], (0.0, []))
-        if message["status"] != DECIDED:
-            self.reads.waiting.extend(read for read in batch if not read.answered)
-            if peer == self.leader_id and batch:
-                self._leader_stepped_down(peer)
-            return
-        if self._verified_with == (message["term"], peer) and message["term"] == self.term:
-            # The leader says that this much is committed; as far as our log was verified to
-            # agree with its log, it is committed here too.
-            self._set_commit(min(message["index"], self._verified_index))
-        for read in batch:
-            read.index = message["index"]
-            self.reads.applying.append(read)
-
-    def _number(self) -> int:
-        self._next_number = (self._next_number + 1) % (1 << 63)
-        return self._next_number
 
 
 def _result(number: int, status: int, decisions: list[bytes] | None = None) -> Message:

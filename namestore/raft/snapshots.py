@@ -227,8 +227,10 @@ class Snapshots(Replication):
         self._answer_snapshot(arrival.leader_id, arrival.snapshot_id, self.commit_index)
 
     def _install(self, arrival: _Arrival) -> None:
-        """The state first, then the log: a crash in between leaves a state ahead of its log,
-        which is recognised at the next start and mended the same way."""
+        """Replaces the state first, then the log.
+
+        A crash in between leaves a state ahead of its log, which the next start mends.
+        """
         self._state.install(self._incoming.directory)
         meta = self._state.meta
         if (meta.applied_index, meta.applied_term) != (arrival.last_index, arrival.last_term):
@@ -271,8 +273,10 @@ class Snapshots(Replication):
     # -- the log's length -------------------------------------------------------------------
 
     def _shorten_log(self) -> None:
-        """Once a stretch of entries was applied, makes the state durable and drops the stretch
-        before it: between one and two stretches stay, for followers that lag."""
+        """Drops the stretch of entries before the last, once the state holds it durably.
+
+        Between one and two stretches stay, for followers that lag.
+        """
         bounds = self.settings.bounds
         stretch = self.applied_index - self._compaction_mark
         if self._flushing or (

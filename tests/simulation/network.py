@@ -87,6 +87,9 @@ class SimTransport(Transport):
             else:
                 self._onMessageReceived(node, decode(data))
 
+    def flush(self) -> None:
+        """Everything has left already."""
+
     def wake(self) -> None:
         """The node runs a turn soon."""
         self.host.schedule_turn(0.0)
