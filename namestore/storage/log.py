@@ -159,7 +159,7 @@ class LmdbLog:
                     for index in range(start, in_memory)
                 )
                 found, bytes_max = take(stored, bytes_max, found)
-        if len(found) == in_memory - start:
+        if len(found) == in_memory - start and (bytes_max > 0 or not found):
             found, _ = take(self._tail.run(in_memory, end), bytes_max, found)
         return found
 

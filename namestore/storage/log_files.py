@@ -9,6 +9,7 @@ map stay out of this: everything here happens before a node takes part in anythi
 from __future__ import annotations
 
 import shutil
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,9 @@ from namestore.storage.log_format import (
 )
 
 _DATA_FILE = "data.mdb"
+# Where a meta page of LMDB 0.9 has the size of a page, and the number of its transaction.
+_PAGE_SIZE = struct.Struct("=40xI")
+_TRANSACTION = struct.Struct("=144xQ")
 # Address space, not disk or memory: the log never meets the end of its map.
 _MAP_BYTES = 1 << 40
 _MAP_BYTES_MIN = 1 << 30
@@ -188,6 +192,7 @@ def _check_structure(data_file: Path) -> None:
         if not data_file.exists() or data_file.stat().st_size == 0:
             raise damaged(data_file, "the log is gone, although this node has taken part")
         findings = lmdb.verify.verify(str(data_file), subdir=False)
+        _check_succession(data_file)
     except lmdb.verify.VerifyError as error:
         raise damaged(data_file, str(error)) from error
     except OSError as error:
@@ -195,6 +200,21 @@ def _check_structure(data_file: Path) -> None:
     findings = [finding for finding in findings if _HARMLESS not in finding]
     if findings:
         raise damaged(data_file, f"{findings[0]} ({len(findings)} such findings)")
+
+
+def _check_succession(data_file: Path) -> None:
+    """The two meta pages are of one transaction and the next.
+
+    LMDB takes the newer and has no checksum for it: with its number damaged, the log would be the
+    one before the last sync, without a vote or an entry that was acknowledged.
+    """
+    with data_file.open("rb") as file:
+        first = file.read(_TRANSACTION.size)
+        file.seek(_PAGE_SIZE.unpack_from(first)[0])
+        second = file.read(_TRANSACTION.size)
+    numbers = _TRANSACTION.unpack(first)[0], _TRANSACTION.unpack(second)[0]
+    if abs(numbers[0] - numbers[1]) != 1:
+        raise damaged(data_file, f"its two newest transactions are {numbers[0]} and {numbers[1]}")
 
 
 def _check_gaps(transaction: lmdb.Transaction, meta: LogMeta) -> None:

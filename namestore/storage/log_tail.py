@@ -86,10 +86,15 @@ def _cost(entry: LogEntry) -> int:
 def take(
     entries: Iterable[LogEntry], room: int, found: list[LogEntry]
 ) -> tuple[list[LogEntry], int]:
-    """Adds entries to `found` while they fit into `room` bytes, but at least one in all."""
+    """Adds entries to `found` while they fit into `room` bytes, but at least one in all.
+
+    None is fetched once the room is used up.
+    """
     for entry in entries:
         room -= len(entry.command)
         if room < 0 and found:
             break
         found.append(entry)
+        if room <= 0:
+            break
     return found, room

@@ -107,6 +107,8 @@ class MemoryLog:
             if bytes_max < 0 and found:
                 break
             found.append(entry)
+            if bytes_max <= 0:
+                break
         return found
 
     def append(self, entries: Sequence[LogEntry]) -> None:
