@@ -11,21 +11,24 @@ import subprocess
 from pathlib import Path
 
 _PROC = Path("/proc")
+# Places in /proc/PID/stat, counted from the state (proc(5) counts from 1, and that is its third).
+_THREADS, _START_TIME = 17, 19
 _DEAD_STATES = frozenset("ZXx")  # zombie, dead: nothing runs any more, only its exit code is kept
 
 
 def identity_of(pid: int) -> str | None:
     """Which process has that id, by boot, id and start; None: no such process runs.
 
-    A zombie does not run. On systems without /proc the start time comes from `ps`, to the second.
+    A zombie does not run, unless only its first thread has ended: the others still hold its files
+    and ports. On systems without /proc the start time comes from `ps`, to the second.
     """
     if not (_PROC / "self" / "stat").exists():
         started = _ps(pid, "lstart=")
         return None if started is None else f"{pid}/{started}"
     fields = _stat_fields(pid)
-    if fields is None or fields[0] in _DEAD_STATES:
+    if fields is None or (fields[0] in _DEAD_STATES and int(fields[_THREADS]) <= 1):
         return None
-    return f"{_boot_id()}/{pid}/{fields[19]}"
+    return f"{_boot_id()}/{pid}/{fields[_START_TIME]}"
 
 
 def command_line(pid: int) -> list[str]:
@@ -50,7 +53,7 @@ def is_paused(pid: int) -> bool:
 
 
 def _stat_fields(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the state on (proc(5): the third is the first here)."""
+    """The fields of /proc/PID/stat from the state on (its third in proc(5))."""
     try:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:

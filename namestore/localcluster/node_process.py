@@ -58,10 +58,14 @@ class NodeProcess:
         Raises:
             DirectoryUnusable: The pid file cannot be read.
         """
-        if self._child is not None:
-            self._child.poll()  # lets go of a zombie
         record = read_pid_file(self.pid_path)
-        return record.pid if record is not None and self._is_ours(record) else None
+        if record is None:
+            return None
+        child = self._child
+        # Asking also lets go of a zombie. A child's pid is not given out again before that.
+        if child is not None and child.pid == record.pid and child.poll() is None:
+            return record.pid
+        return record.pid if self._is_ours(record) else None
 
     @property
     def exit_code(self) -> int | None:
