@@ -195,7 +195,7 @@ class DirectoryInUse(StorageError):
 
 
 class DiskDamaged(StorageError):
-    """What is on the disk cannot be trusted. The message names the file, the finding, the remedy."""
+    """What is on the disk cannot be trusted. The message names file, finding and remedy."""
 
 
 class DiskFailed(StorageError):

@@ -76,6 +76,6 @@ def reason_to_refuse(membership: Membership, peer: Greeting) -> str | None:
         return None
     return (
         f"{peer.node_id} has a data directory that this cluster does not know: it lost its disk, "
-        "or was given another one. It could have voted before, so it may not come back under this id "
-        "as it is: restore its data directory, or replace the member"
+        "or was given another one. It could have voted before, so it may not come back under this "
+        "id as it is: restore its data directory, or replace the member"
     )

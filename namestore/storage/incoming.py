@@ -1,8 +1,8 @@
 """A snapshot from another node while it arrives: files in a directory, a manifest beside them.
 
 The manifest is written first, so that after a restart the same snapshot goes on where it stopped,
-and the leftovers of any other are removed. Nothing here is trusted until `verify` has read all of it
-back; only then may the state store take the files over.
+and the leftovers of any other are removed. Nothing here is trusted until `verify` has read all of
+it back; only then may the state store take the files over.
 """
 
 from __future__ import annotations
