@@ -8,6 +8,8 @@ map stay out of this: everything here happens before a node takes part in anythi
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import struct
 from collections.abc import Sequence
@@ -181,9 +183,9 @@ def _open(directory: Path) -> lmdb.Environment:
             # Committing syncs (the default). Reads jump about, so reading ahead would only
             # fill the page cache with what nobody asked for.
             return lmdb.open(str(directory), map_size=map_bytes, readahead=False, max_readers=16)
-        except (lmdb.Error, MemoryError):
+        except lmdb.Error as error:
             map_bytes //= 4
-            if map_bytes < _MAP_BYTES_MIN:
+            if map_bytes < _MAP_BYTES_MIN or os.strerror(errno.ENOMEM) not in str(error):
                 raise
 
 

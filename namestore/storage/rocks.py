@@ -28,11 +28,13 @@ from rocksdict import (
 from rocksdict import Checkpoint as RocksdictCheckpoint
 
 from namestore.errors import NamestoreError
-from namestore.storage.damage import damaged, failed
+from namestore.storage.damage import damaged, failed, unusable
 
 _BINDING_NOTE = "rocksdict-config.json"
 _MISSING = "key not found"
 _STALLED = "Write stall"
+# In what RocksDB says when files are not as it left them.
+_DAMAGE = ("Corruption", "Invalid argument", "Not implemented", "No such file")
 # How many keys a scan reads at a time: few at first, since most want few.
 _SCAN_FIRST, _SCAN_NEXT = 16, 512
 _STALL_S_MAX = 60.0
@@ -59,12 +61,16 @@ def open_database(directory: Path, limits: StateLimits, create: bool = False) ->
 
     Raises:
         DiskDamaged: What is there cannot be opened as a state.
-        DiskFailed: The disk does not let it be opened.
+        StorageError: The disk does not let it be opened.
     """
-    with translated(directory, "opening the state", finding="cannot be opened as a state"):
+    try:
         # rocksdict rewrites this note at every opening, unsynced, and stumbles over a torn one.
         (directory / _BINDING_NOTE).unlink(missing_ok=True)
         return Rdict(str(directory), _options(limits, create))
+    except Exception as error:
+        if _speaks_of_damage(error):
+            raise damaged(directory, f"cannot be opened as a state: {error}") from error
+        raise unusable(directory, "open the state", error) from error
 
 
 def write(
@@ -80,12 +86,6 @@ def write(
     Raises:
         DiskFailed: Whether they were made is not known.
     """
-    batch = WriteBatch(raw_mode=True)
-    for key, value in changes.items():
-        if value is None:
-            batch.delete(key)
-        else:
-            batch.put(key, value)
     options = WriteOptions()
     # The Raft log replays what a crash takes back, so a log of its own would be a second sync.
     options.disable_wal = True  # type: ignore[method-assign, assignment]  # a property, stub wrong
@@ -94,6 +94,7 @@ def write(
     deadline = time.monotonic() + _STALL_S_MAX
     while True:
         try:
+            batch = _batch(changes)  # a new one each time: writing consumes it
             with lock:
                 database.write(batch, options)
             return
@@ -101,6 +102,16 @@ def write(
             if _STALLED not in str(error) or time.monotonic() > deadline:
                 raise failed(directory, "changing the state", error) from error
         time.sleep(_STALL_POLL_S)
+
+
+def _batch(changes: Mapping[bytes, bytes | None]) -> WriteBatch:
+    batch = WriteBatch(raw_mode=True)
+    for key, value in changes.items():
+        if value is None:
+            batch.delete(key)
+        else:
+            batch.put(key, value)
+    return batch
 
 
 def flush(database: Rdict, directory: Path, wait: bool = True) -> None:
@@ -183,17 +194,20 @@ class Scanner:
 
 
 @contextmanager
-def translated(directory: Path, doing: str, finding: str = "") -> Iterator[None]:
+def translated(directory: Path, doing: str) -> Iterator[None]:
     """Turns what rocksdict raises into `DiskDamaged` or `DiskFailed`."""
     try:
         yield
     except NamestoreError:
         raise
     except Exception as error:
-        text = str(error)
-        if "Corruption" in text or "Invalid argument" in text or "Not implemented" in text:
-            raise damaged(directory, f"{finding or doing + ' failed'}: {text}") from error
+        if _speaks_of_damage(error):
+            raise damaged(directory, f"{doing} failed: {error}") from error
         raise failed(directory, doing, error) from error
+
+
+def _speaks_of_damage(error: Exception) -> bool:
+    return any(word in str(error) for word in _DAMAGE)
 
 
 def _get(source: Snapshot, key: bytes) -> bytes | None:
