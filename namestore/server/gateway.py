@@ -45,8 +45,9 @@ from namestore.v1 import registry_pb2 as pb
 T = TypeVar("T")
 
 # The replica gets a little less time than the call has, so that its answer, which knows whether
-# anything was done, arrives before this side has to say that it does not know.
-_REPLICA_SHARE = 0.9
+# anything was done, arrives before this side has to say that it does not know. The Raft thread
+# looks at deadlines when it wakes, and naps for up to 50 ms: the margin is no less than that.
+_REPLICA_SHARE, _REPLICA_MARGIN_S = 0.9, 0.1
 _NODE_ID_CHARS_MAX = 63
 
 
@@ -172,9 +173,9 @@ class Gateway:
             self._mailbox,
             timeout,
             lambda: OutcomeUnknown("no new leader was heard of in time; Status shows who leads"),
-            _nothing,
+            lambda: None,  # holds nothing that would have to be released
         )
-        self._replica.transfer_leadership(node_id, timeout * _REPLICA_SHARE, reply.post)
+        self._replica.transfer_leadership(node_id, _for_replica(timeout), reply.post)
         return await reply.future
 
     def begin_drain(self) -> None:
@@ -229,7 +230,7 @@ class Gateway:
             self._mailbox, timeout, _not_heard, partial(self._writes.release, cost)
         )
         try:
-            self._replica.propose(encoded, timeout * _REPLICA_SHARE, reply.post)
+            self._replica.propose(encoded, _for_replica(timeout), reply.post)
         except BaseException:
             reply.settle(_not_heard())
             reply.future.exception()  # raised below as what it was
@@ -282,6 +283,10 @@ def _names_in(commands: Sequence[Command]) -> int:
     )
 
 
+def _for_replica(timeout: float) -> float:
+    return max(0.0, min(timeout * _REPLICA_SHARE, timeout - _REPLICA_MARGIN_S))
+
+
 def _shutting_down() -> ShuttingDown:
     return ShuttingDown("this node is about to stop; ask another one")
 
@@ -291,7 +296,3 @@ def _not_heard() -> OutcomeUnknown:
         "the request was handed on and not answered in time; it may have been applied, or may "
         "still be: ask again with the same request_id"
     )
-
-
-def _nothing() -> None:
-    """A change of leaders holds nothing that would have to be released."""
