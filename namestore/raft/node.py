@@ -7,7 +7,6 @@ answers nobody any more.
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -19,9 +18,11 @@ from typing import Any
 
 from namestore.config import ClusterConfig
 from namestore.errors import NamestoreError, ShuttingDown
+from namestore.logs import get_logger
 from namestore.raft import bootstrap
 from namestore.raft.engine import Engine
 from namestore.raft.hello import PROTOCOL_VERSION, Hello
+from namestore.raft.lone import LoneTransport
 from namestore.raft.membership import Member, Membership
 from namestore.raft.proposals import Proposal
 from namestore.raft.reads import Read
@@ -32,7 +33,7 @@ from namestore.storage.directory import DataDirectory, reconcile
 from namestore.storage.incoming import IncomingDirectory
 from namestore.storage.interfaces import StateView
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 TransferDone = Callable[[str | NamestoreError], None]
 
@@ -54,7 +55,7 @@ class RaftReplica:
         self._workers = ThreadPoolExecutor(1, thread_name_prefix=f"raft-jobs-{node_id}")
         self._thread = threading.Thread(target=self._run, name=f"raft-{node_id}", daemon=True)
         self._engine: Engine
-        self._transport: TcpTransport
+        self._transport: TcpTransport | LoneTransport
         self._directory: DataDirectory
 
     # -- life -------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ class RaftReplica:
             self._transport.wake()
             self._thread.join(timeout)
             if self._thread.is_alive():
-                _log.warning("replica.stop.timed_out seconds=%s", timeout)
+                _log.warning("replica.stop.timed_out", seconds=timeout)
 
     def _run(self) -> None:
         try:
@@ -112,7 +113,7 @@ class RaftReplica:
         except Exception as error:  # noqa: BLE001  whatever it is, the process must stop
             # Nothing is closed or flushed: what is in memory may be wrong, what is on the disk
             # is right. Whoever waits hears nothing more from this process.
-            _log.critical("replica.failed node=%s: %s", self._node.id, error, exc_info=True)
+            _log.critical("replica.failed", node=self._node.id, reason=str(error), exc_info=True)
             self._stopping.set()
             self._on_fatal(error)
 
@@ -163,8 +164,10 @@ class RaftReplica:
 
     # -- making -----------------------------------------------------------------------------
 
-    def _make_transport(self) -> TcpTransport:
+    def _make_transport(self) -> TcpTransport | LoneTransport:
         config, node = self._config, self._node
+        if len(config.nodes) == 1 and node.raft.endswith(":0"):
+            return LoneTransport()
         return TcpTransport(
             self_id=node.id,
             listen=node.raft,

@@ -7,7 +7,6 @@ again, under their request_ids, until they are decided or their deadline passes 
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -21,9 +20,10 @@ from namestore.errors import (
     Overloaded,
     ShuttingDown,
 )
+from namestore.logs import get_logger
 from namestore.raft.replica import ProposalDone
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)

@@ -9,15 +9,15 @@ Invariant: a read is answered only after a round that began after it came.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
 
 from namestore.errors import NamestoreError, Overloaded, ShuttingDown
+from namestore.logs import get_logger
 from namestore.raft.replica import BarrierDone
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)

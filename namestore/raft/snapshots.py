@@ -13,11 +13,11 @@ Replaces PySyncObj's compaction and its snapshot transfer (Raft paper, section 7
 
 from __future__ import annotations
 
-import logging
 import zlib
 from typing import Any
 
 from namestore.errors import InvariantViolation
+from namestore.logs import get_logger
 from namestore.raft.base import Message
 from namestore.raft.membership import decode_membership
 from namestore.raft.replication import Replication
@@ -30,7 +30,7 @@ MEMBERSHIP_KEY = b"c"
 # A checkpoint nobody fetched from for so long is let go.
 _OFFER_IDLE_S = 30.0
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class _Offer:
@@ -176,7 +176,7 @@ class Snapshots(Replication):
         if arrival is None or arrival.snapshot_id != message["snapshot_id"]:
             files = [CheckpointFile(*file) for file in message["files"]]
             self._incoming.begin(message["snapshot_id"], files)
-            _log.info("snapshot.fetch.started index=%d from=%s", message["last_index"], peer)
+            _log.info("snapshot.fetch.started", index=message["last_index"], leader=peer)
         self._arrival = _Arrival(peer, message)
         self._fetch_next()
 
@@ -218,7 +218,7 @@ class Snapshots(Replication):
         if self._arrival is arrival:
             self._arrival = None
         if not good:
-            _log.warning("snapshot.fetch.failed index=%d: checksum", arrival.last_index)
+            _log.warning("snapshot.fetch.failed", index=arrival.last_index, reason="checksum")
             return
         if arrival.last_index > self.commit_index:
             self._install(arrival)
@@ -245,7 +245,7 @@ class Snapshots(Replication):
         self._verified_index = max(self._verified_index, arrival.last_index)
         self._compaction_mark = arrival.last_index
         self._incoming.discard()
-        _log.info("snapshot.installed index=%d", arrival.last_index)
+        _log.info("snapshot.installed", index=arrival.last_index)
 
     def _answer_snapshot(self, peer: str, snapshot_id: bytes, index: int) -> None:
         answer: Message = {

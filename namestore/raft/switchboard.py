@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import structlog
 from pysyncobj.node import Node
 
+from namestore.logs import get_logger
 from namestore.raft.connection import Connection, ConnectionLost, PeerUntrusted
 from namestore.raft.dialing import Dialer, Peer
 from namestore.raft.diary import Diary
@@ -29,7 +29,7 @@ _FRAMES_PER_POLL = 64
 # The thread was held up for so long between two polls (a disk, the interpreter lock, a debugger).
 _LATENESS_S = 0.5
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Switchboard:
