@@ -10,6 +10,7 @@ The first split answers what a caller needs to know first: *did it happen?*
     │   ├── NotOwner
     │   ├── StaleFence
     │   ├── RevisionCompacted
+    │   ├── ChangeUnderWay      one change of the cluster at a time
     │   ├── NameTaken           (client) the slug that was asked for was not granted
     │   └── SlugsExhausted      (client) every attempt met a name that was taken
     ├── AccessDenied            never applied; who you are, or what you may do
@@ -29,6 +30,7 @@ The first split answers what a caller needs to know first: *did it happen?*
     │   ├── DirectoryInUse
     │   ├── DiskDamaged         checksum, gap, foreign or newer store; names file and remedy
     │   └── DiskFailed          a write or sync failed; the process must stop
+    ├── MemberRemoved           this node was removed from its cluster; the process stops
     └── InvariantViolation      a promise of the design is broken; the process must stop
 
 `REASON` is the `reason` of the google.rpc.ErrorInfo that carries the error over the wire; the
@@ -106,6 +108,12 @@ class NameTaken(Refused):
     def __init__(self, message: str, record: Any = None, **metadata: str) -> None:
         super().__init__(message, **metadata)
         self.record = record
+
+
+class ChangeUnderWay(Refused):
+    """Another change of the cluster's membership or leadership is not finished yet."""
+
+    REASON = "CHANGE_UNDER_WAY"
 
 
 class SlugsExhausted(Refused):
@@ -204,3 +212,7 @@ class DiskFailed(StorageError):
 
 class InvariantViolation(NamestoreError):
     """A promise of the design is broken: going on could give a name away twice."""
+
+
+class MemberRemoved(NamestoreError):
+    """This node was removed from its cluster: it has nothing left to do here."""

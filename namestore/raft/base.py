@@ -48,7 +48,8 @@ class SyncObj(pysyncobj.SyncObj):
         self._membership = settings.identity.initial
         self._handlers: dict[str, Callable[[str, Message], None]] = {}
         self._heard_leader_at: float | None = None
-        self._nodes: dict[str, Node] = {}
+        # Removed members that are still sent the log, so that they learn of it.
+        self._departing: set[str] = set()
         node_id = settings.identity.node_id
         others = [m.node_id for m in self._membership.members if m.node_id != node_id]
         self._nodes = {other: Node(other) for other in others}
@@ -182,15 +183,15 @@ class SyncObj(pysyncobj.SyncObj):
     def _set_applied(self, index: int) -> None:
         self.__raftLastApplied = index
 
-    def _restart_at(self, index: int) -> None:
-        """An installed snapshot holds everything up to `index`."""
+    def _restart_at(self, index: int) -> None:  # an installed snapshot holds all up to there
         self.__raftLastApplied = index
         self.__raftCommitIndex = max(self.__raftCommitIndex, index)
 
     def _adopt_membership(self, membership: Membership) -> None:
         """Goes by `membership` from now on: peers come and go with it."""
         self._membership = membership
-        wanted = {m.node_id for m in membership.members} - {self.node_id}
+        wanted = ({m.node_id for m in membership.members} | self._departing) - {self.node_id}
+        known = {m.node_id for m in self.settings.identity.initial.members}
         for node_id in sorted(set(self._nodes) - wanted):
             node = self._nodes.pop(node_id)
             self.__otherNodes.discard(node)
@@ -198,6 +199,10 @@ class SyncObj(pysyncobj.SyncObj):
             self.__transport.dropNode(node)
         for node_id in sorted(wanted - set(self._nodes)):
             node = self._nodes[node_id] = Node(node_id)
+            member = membership.get(node_id)
+            if member is not None and node_id not in known:
+                # Our own file knows best where a node is to be reached from here.
+                self._transport.set_address(node_id, member.raft_address)
             self.__otherNodes.add(node)
             self.__transport.addNode(node)
 
@@ -288,9 +293,7 @@ class SyncObj(pysyncobj.SyncObj):
         """Defect 5: overlapping changes are not refused there."""
         raise InvariantViolation("membership changes go through the engine")
 
-    def removeNodeFromCluster(self, node: Any, callback: Any = None) -> NoReturn:
-        """Defect 5: overlapping changes are not refused there."""
-        raise InvariantViolation("membership changes go through the engine")
+    removeNodeFromCluster = addNodeToCluster
 
     def setCodeVersion(self, newVersion: int, callback: Any = None) -> NoReturn:
         """Defect 14: an entry that a node cannot apply is skipped there."""

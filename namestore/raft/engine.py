@@ -14,12 +14,12 @@ from typing import Any
 
 from namestore.core.commands import decode_entry
 from namestore.core.registry import Applied, apply_entry, apply_nothing
-from namestore.errors import InvariantViolation, ShuttingDown
+from namestore.errors import InvariantViolation, OutcomeUnknown, ShuttingDown
+from namestore.raft.changes import Changes
 from namestore.raft.following import KIND_COMMANDS, KIND_MEMBERSHIP, KIND_NOTHING
-from namestore.raft.membership import Membership
+from namestore.raft.membership import Membership, decode_membership
 from namestore.raft.proposals import Proposal
 from namestore.raft.replica import MemberInfo, PeerInfo, ReplicaStatus
-from namestore.raft.requests import Requests
 from namestore.raft.settings import Settings
 from namestore.raft.snapshots import MEMBERSHIP_KEY
 from namestore.storage.interfaces import LogEntry
@@ -28,12 +28,15 @@ from namestore.storage.interfaces import LogEntry
 _NAP_S_MAX = 0.05
 
 
-class Engine(Requests):
+class Engine(Changes):
     """A hardened PySyncObj. Everything but `status` belongs to one thread, the Raft thread."""
 
     def __init__(self, transport: Any, settings: Settings) -> None:
         super().__init__(transport, settings)
         self._load_memberships()
+        # This data directory is part of the cluster; and: it was, until it was removed.
+        self._belongs = bool(self._memberships) and self._counts_us(self._memberships[0][1])
+        self.removed = False
 
     def _onTick(self, timeToWait: float = 0.0) -> None:
         """One turn: hear, decide, make durable, say, commit, apply, answer."""
@@ -41,6 +44,7 @@ class Engine(Requests):
         now = self._clock()
         self._expire(now)
         self._run_elections(now)
+        self._advance_change(now)
         self._propose_waiting(now)
         if self.is_leader:
             self._replicate(now)
@@ -96,6 +100,7 @@ class Engine(Requests):
             applied = apply_nothing(meta, entry.index, entry.term)
             if kind == KIND_MEMBERSHIP:
                 applied.changes[MEMBERSHIP_KEY] = entry.command[1:]
+                self._membership_applied(decode_membership(entry.command[1:]))
         else:
             raise InvariantViolation(
                 f"entry {entry.index} is of kind {kind}, which this version of namestore does not "
@@ -106,6 +111,18 @@ class Engine(Requests):
         self._bytes_since_mark += len(entry.command)
         batch: list[Proposal] = self.proposals.in_log.pop(entry.index, [])
         self.proposals.decided(batch, applied.decisions)
+
+    def _membership_applied(self, membership: Membership) -> None:
+        if self._counts_us(membership):
+            self._belongs = True
+        elif self._belongs and self._membership.get(self.node_id) is None:
+            self.removed = True
+
+    def _counts_us(self, membership: Membership) -> bool:
+        """Whether it means this data directory, not an earlier one under the same id."""
+        member = membership.get(self.node_id)
+        own = self.settings.identity.incarnation
+        return member is not None and member.incarnation in ("", own)
 
     # -- the outside ------------------------------------------------------------------------
 
@@ -133,7 +150,7 @@ class Engine(Requests):
             heartbeat_age_ms=0.0 if leads else age_ms,
             meta=self._state.meta,
             peers=tuple(self._peer_info(peer) for peer in self.peers),
-            members=_member_infos(membership),
+            members=member_infos(membership),
         )
 
     def _peer_info(self, peer: str) -> PeerInfo:
@@ -146,14 +163,19 @@ class Engine(Requests):
         """Answers everybody who waits, then lets go of network and log."""
         self.proposals.fail_all(self._why_not())
         self.reads.fail_all()
+        stopping = ShuttingDown("this node is shutting down; retry at another one")
         for _, _, done in self._transfers:
-            done(ShuttingDown("this node is shutting down"))
+            done(stopping)
+        for _, done in self._ordered.values():
+            done(stopping)
+        self._end_change(OutcomeUnknown("this node is shutting down; look at the members"))
         if self._offer is not None:
             self._offer.checkpoint.release()
         self._doDestroy()
 
 
-def _member_infos(membership: Membership) -> tuple[MemberInfo, ...]:
+def member_infos(membership: Membership) -> tuple[MemberInfo, ...]:
+    """A membership as the status shows it."""
     return tuple(
         MemberInfo(m.node_id, m.raft_address, m.grpc_address, m.voter) for m in membership.members
     )

@@ -29,6 +29,9 @@ __all__ = ["MESSAGE_BYTES_MAX", "RAFT_ROWS", "MalformedMessage", "Message", "dec
 # The largest body between two nodes; one log entry (its limit is configured) fits many times over.
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
+# An operator's order, or what became of it: a few addresses, or a whole membership.
+ORDER_BYTES_MAX = 256 * 1024
+
 _COMMAND = blob(MESSAGE_BYTES_MAX)
 _SNAPSHOT_ID = blob(64, bytes_min=1)
 _FILES_MAX = 4096
@@ -142,7 +145,12 @@ RAFT_ROWS = (
             ("installed", BOOL),
         ),
     ),
-    MessageType(29, "removed", (("term", UINT),)),
+    MessageType(
+        29,
+        "order",
+        (("request", UINT), ("timeout_ms", UINT), ("body", blob(ORDER_BYTES_MAX))),
+    ),
+    MessageType(30, "order_result", (("request", UINT), ("body", blob(ORDER_BYTES_MAX)))),
 )
 
 _SCHEMA = Schema(RAFT_ROWS, MESSAGE_BYTES_MAX)

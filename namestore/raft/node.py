@@ -17,16 +17,24 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from namestore.config import ClusterConfig
-from namestore.errors import NamestoreError, ShuttingDown
+from namestore.errors import InvariantViolation, MemberRemoved, NamestoreError, ShuttingDown
 from namestore.logs import get_logger
 from namestore.raft import bootstrap
-from namestore.raft.engine import Engine
+from namestore.raft.changes import OrderDone
+from namestore.raft.engine import Engine, member_infos
 from namestore.raft.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.lone import LoneTransport
 from namestore.raft.membership import Member, Membership
+from namestore.raft.orders import Add, Order, OrderAnswer, Remove, Transfer
 from namestore.raft.proposals import Proposal
 from namestore.raft.reads import Read
-from namestore.raft.replica import BarrierDone, ProposalDone, ReplicaStatus
+from namestore.raft.replica import (
+    BarrierDone,
+    MemberInfo,
+    MembersDone,
+    ProposalDone,
+    ReplicaStatus,
+)
 from namestore.raft.settings import Bounds, Identity, Seams, Settings, Timing
 from namestore.raft.transport import TcpTransport
 from namestore.storage.directory import DataDirectory, reconcile
@@ -106,6 +114,11 @@ class RaftReplica:
                 while self._posted:
                     self._posted.popleft()()
                 self._engine.doTick(_TURN_S)
+                if self._engine.removed:
+                    raise MemberRemoved(
+                        f"node {self._node.id} was removed from cluster {self._config.name}; "
+                        "to have it back, wipe its data directory and add it as a new member"
+                    )
             self._engine.stop()
             self._workers.shutdown(wait=True)
             self._state.close()
@@ -157,10 +170,26 @@ class RaftReplica:
 
     def transfer_leadership(self, node_id: str | None, timeout: float, done: TransferDone) -> None:
         """See `Replica.transfer_leadership`."""
+
+        def answered(answer: OrderAnswer) -> None:
+            done(answer if not isinstance(answer, Membership) else self._node.id)
+
+        self._order(Transfer(node_id or ""), timeout, answered)
+
+    def add_member(self, member: MemberInfo, timeout: float, done: MembersDone) -> None:
+        """See `Replica.add_member`."""
+        order = Add(member.node_id, member.raft_address, member.grpc_address)
+        self._order(order, timeout, lambda answer: done(_members(answer)))
+
+    def remove_member(self, node_id: str, timeout: float, done: MembersDone) -> None:
+        """See `Replica.remove_member`."""
+        self._order(Remove(node_id), timeout, lambda answer: done(_members(answer)))
+
+    def _order(self, order: Order, timeout: float, done: OrderDone) -> None:
         if self._stopping.is_set():
-            done(ShuttingDown("this node is shutting down"))
-            return
-        self._post(lambda: self._engine.transfer(node_id, timeout, done))
+            done(ShuttingDown("this node is shutting down; retry at another one"))
+        else:
+            self._post(lambda: self._engine.order(order, timeout, done))
 
     # -- making -----------------------------------------------------------------------------
 
@@ -205,6 +234,12 @@ def open_replica(
         on_fatal: Called once, on the Raft thread, when the process must stop.
     """
     return RaftReplica(config, node_id, on_fatal)
+
+
+def _members(answer: OrderAnswer) -> tuple[MemberInfo, ...] | NamestoreError:
+    if isinstance(answer, str):
+        return InvariantViolation("an order about members was answered with a leader")
+    return member_infos(answer) if isinstance(answer, Membership) else answer
 
 
 def _initial(config: ClusterConfig) -> Membership:

@@ -78,6 +78,7 @@ class ReplicaStatus:
 # caller's), with the result or with what went wrong. Must return soon and must not raise.
 ProposalDone = Callable[[list[Decision] | NamestoreError], None]
 BarrierDone = Callable[[NamestoreError | None], None]
+MembersDone = Callable[[tuple[MemberInfo, ...] | NamestoreError], None]
 
 
 class Replica(Protocol):
@@ -124,6 +125,18 @@ class Replica(Protocol):
 
         `done` gets the new leader's id, or why it did not happen.
         """
+        ...
+
+    def add_member(self, member: MemberInfo, timeout: float, done: MembersDone) -> None:
+        """Has a node join: it receives the log, and counts once it has caught up.
+
+        `done` gets the members afterwards; `ChangeUnderWay`, `InvalidRequest`, `NoLeader` or
+        `NoQuorum` (nothing was changed); or `OutcomeUnknown`: ask again, which goes on with it.
+        """
+        ...
+
+    def remove_member(self, node_id: str, timeout: float, done: MembersDone) -> None:
+        """Has a node leave; it stops once it knows. `done` as in `add_member`."""
         ...
 
     def stop(self, timeout: float) -> None:

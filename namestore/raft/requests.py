@@ -6,13 +6,11 @@ What is not answered in time is asked again, of whoever leads by then, under the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from namestore.core.commands import Entry, MalformedCommand, decode_command, encode_entry
 from namestore.core.outcomes import Decision, decode_decision, encode_decision
 from namestore.errors import (
-    InvalidRequest,
     NamestoreError,
     NoLeader,
     NoQuorum,
@@ -43,7 +41,6 @@ class Requests(ReadIndex):
         self.proposals = Proposals(bounds.pending_commands, bounds.pending_bytes)
         self._expire_at = 0.0
         self._leaderless_since: float | None = settings.seams.clock()
-        self._transfers: list[tuple[float, int, Callable[[str | NamestoreError], None]]] = []
         super().__init__(transport, settings)
         self._handlers |= {
             "forward": self._on_forward,
@@ -74,7 +71,6 @@ class Requests(ReadIndex):
                 proposal.deadline = min(proposal.deadline, now)
             for read in self.reads.waiting:
                 read.deadline = min(read.deadline, now)
-        self._finish_transfers(now)
         self.proposals.expire(now, why_not)
         self.reads.expire(now, why_not)
         self.proposals.forward_again(now - self.settings.timing.election_max)
@@ -88,44 +84,6 @@ class Requests(ReadIndex):
             f"node {self.node_id} reaches {len(connected)} of {len(self.peers)} other nodes, "
             "which is no majority; retry, here or elsewhere"
         )
-
-    # -- transfer ---------------------------------------------------------------------------
-
-    def transfer(
-        self, node_id: str | None, timeout: float, done: Callable[[str | NamestoreError], None]
-    ) -> None:
-        """Hands leadership to `node_id`, or to the most caught-up follower; see `Replica`."""
-        if not self.is_leader:
-            done(NoLeader(f"node {self.node_id} does not lead; ask the leader"))
-            return
-        target = node_id or self._most_caught_up()
-        if target == self.node_id:
-            done(self.node_id)
-        elif target is None or target not in self._membership.voters:
-            done(InvalidRequest(f"{node_id} is not a voting member", field="node_id"))
-        else:
-            self._transfers.append((self._clock() + timeout, self.term, done))
-            self._begin_transfer(target)
-
-    def _most_caught_up(self) -> str | None:
-        connected = [
-            (progress.match, peer)
-            for peer, progress in self._progress.items()
-            if self.is_connected(peer) and peer in self._membership.voters
-        ]
-        return max(connected)[1] if connected else None
-
-    def _finish_transfers(self, now: float) -> None:
-        """A transfer is done when a newer term has a leader; this node may not hear it in time."""
-        for waiting in list(self._transfers):
-            deadline, term, done = waiting
-            if self.term > term and self.leader_id is not None:
-                done(self.leader_id)
-            elif now >= deadline or (self.is_leader and self._transfer_to is None):
-                done(NoLeader("leadership was not taken over in time; ask for the status"))
-            else:
-                continue
-            self._transfers.remove(waiting)
 
     # -- proposals --------------------------------------------------------------------------
 

@@ -66,6 +66,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED. This version declares the call but does not serve it yet."""
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 14
     """UNAVAILABLE. Certainly not applied: this node is draining before it stops. Retry elsewhere."""
+    ERROR_REASON_CHANGE_UNDER_WAY: _ErrorReason.ValueType  # 15
+    """FAILED_PRECONDITION. Another change of the cluster is not finished: ask again later."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the google.rpc.ErrorInfo in the status details, spelled as here without the
@@ -101,6 +103,8 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 13
 """UNIMPLEMENTED. This version declares the call but does not serve it yet."""
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 14
 """UNAVAILABLE. Certainly not applied: this node is draining before it stops. Retry elsewhere."""
+ERROR_REASON_CHANGE_UNDER_WAY: ErrorReason.ValueType  # 15
+"""FAILED_PRECONDITION. Another change of the cluster is not finished: ask again later."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 class _Refusal:
