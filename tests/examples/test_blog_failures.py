@@ -198,6 +198,21 @@ async def test_what_certainly_was_not_done_is_not_done_later(
         assert (await client.post("/users", json=ALICE, headers=KEY)).status_code == 201
 
 
+async def test_an_unknown_outcome_outlives_a_retry_that_did_nothing(
+    names: FaultyNames, database_url: str, start_instance: StartInstance
+) -> None:
+    """ "Certainly not done" speaks for the retry alone: the request before it stays pending."""
+    names.after = [OutcomeUnknown("lost"), OutcomeUnknown("lost")]
+    async with start_instance(database_url, names) as client:
+        answer = await client.post("/users", json=ALICE, headers=KEY)
+        assert answer.json()["error"] == "outcome_unknown"
+        names.before = [NoQuorum("gone")]
+        answer = await client.post("/users", json=ALICE, headers=KEY)
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+    async with start_instance(database_url, names) as client:
+        await read_once_there(client, "/users/alice")
+
+
 async def test_a_namestore_that_is_away_costs_a_request_its_timeout_and_no_more(
     database_url: str, start_instance: StartInstance
 ) -> None:
