@@ -293,7 +293,7 @@ class SyncObj(pysyncobj.SyncObj):
         """Defect 5: overlapping changes are not refused there."""
         raise InvariantViolation("membership changes go through the engine")
 
-    removeNodeFromCluster = addNodeToCluster
+    removeNodeFromCluster = addNodeToCluster  # noqa: N815  PySyncObj names it so
 
     def setCodeVersion(self, newVersion: int, callback: Any = None) -> NoReturn:
         """Defect 14: an entry that a node cannot apply is skipped there."""
