@@ -66,7 +66,10 @@ def open_database(directory: Path, limits: StateLimits, create: bool = False) ->
     try:
         # rocksdict rewrites this note at every opening, unsynced, and stumbles over a torn one.
         (directory / _BINDING_NOTE).unlink(missing_ok=True)
-        return Rdict(str(directory), _options(limits, create))
+        options = _options(limits, create)
+        # Said twice: what exists is opened with RocksDB's own defaults otherwise, without filters
+        # and with other bounds of memory.
+        return Rdict(str(directory), options, column_families={"default": options})
     except Exception as error:
         if _speaks_of_damage(error):
             raise damaged(directory, f"cannot be opened as a state: {error}") from error

@@ -1,14 +1,15 @@
 """Log, state and arriving snapshot in memory: fakes that know what a crash would take.
 
 What was synced or flushed is kept apart from what was not. `crash()` is what a power failure leaves
-the next process: the object goes on as if it had been opened again. Deterministic, no files, no
-threads; the same contract suites run on these and on the real ones. `disk_fails` makes the next
-write or sync fail as a broken disk does.
+the next process: the object goes on as if it had been opened again. Deterministic, no files; the
+same contract suites run on these and on the real ones. `disk_fails` makes the next write or sync
+fail as a broken disk does.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -129,11 +130,12 @@ class MemoryState:
         # Changes since the last flush, in order: a crash keeps the first few of them.
         self._unflushed: list[tuple[Mapping[bytes, bytes | None], StateMeta]] = []
         self._shared = True
+        self._lock = threading.Lock()  # views may be taken by any thread
 
     # -- what a test may do and see beside the contract ----------------------------------------
 
     def crash(self, kept: int = 0) -> None:
-        """Loses what was not flushed, but for the first `kept` changes, and starts again.
+        """Loses what was not flushed, but the first `kept` changes, and starts again.
 
         RocksDB flushes when it likes, so a state may be newer than `durable_index` said.
         """
@@ -167,9 +169,10 @@ class MemoryState:
     def write(self, changes: Mapping[bytes, bytes | None], meta: StateMeta) -> None:
         self._check_usable()
         self._fail_if_told()
-        if self._shared:
-            self._table, self._shared = self._table.copy(), False
-        self._table.changed(changes, meta)
+        with self._lock:
+            if self._shared:
+                self._table, self._shared = self._table.copy(), False
+            self._table.changed(changes, meta)
         self._unflushed.append((dict(changes), meta))
 
     @contextmanager
@@ -217,8 +220,9 @@ class MemoryState:
         self._closed = True
 
     def _share(self) -> _Table:
-        self._shared = True
-        return self._table
+        with self._lock:
+            self._shared = True
+            return self._table
 
     def _load(self, directory: Path) -> _Table:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -262,4 +263,20 @@ def test_large_changes_become_durable_by_themselves(home: Path) -> None:
             break
     # More than the megabyte that starts a flush, and less than what was written since.
     assert 40 < state.durable_index < state.meta.applied_index
+    state.close()
+
+
+def test_a_reopened_state_keeps_its_filters_and_bounds(home: Path) -> None:
+    """rocksdict opens what exists with defaults, unless told the options once more."""
+    state = _open(home)
+    for index in range(4, 8):
+        _write(state, index, names=500)
+        state.flush()
+    tables = state._generation.database.property_value("rocksdb.aggregated-table-properties")
+    filtered = int(re.search(r"# entries for filter=(\d+)", tables or "")[1])  # type: ignore[index]
+    assert filtered > 500
+    options = max((home / "state" / "1").glob("OPTIONS-*")).read_text()
+    assert f"write_buffer_size={2 * _LIMITS.memtable_bytes}" in options
+    assert "filter_policy=bloomfilter" in options
+    assert "compression=kLZ4Compression" in options
     state.close()
