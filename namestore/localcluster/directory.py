@@ -24,6 +24,7 @@ from namestore.localcluster.pid_file import write_whole
 MARKER = ".namestore-local-cluster"
 _LOCK = ".lock"
 _CONFIG = "cluster.toml"
+_DEV = "dev"  # what `namestore-server --dev` keeps in the same place
 _FORMAT = 1
 # As `namestore.config` has node ids: never empty, no separator, no leading dot.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -195,11 +196,11 @@ def _no_cluster(path: Path) -> str:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Raises unless the directory is empty but for what another `up` may be writing just now."""
+    """Raises unless nothing is there but what another `up` may be writing just now, or `--dev`."""
     names = [entry.name for entry in path.iterdir()]
     if MARKER in names:
         return
-    foreign = sorted(name for name in names if not name.startswith(MARKER))
+    foreign = sorted(name for name in names if not name.startswith(MARKER) and name != _DEV)
     if foreign:
         raise DirectoryUnusable(
             f"{path} holds other things ({', '.join(foreign[:3])}"

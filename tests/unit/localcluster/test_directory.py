@@ -89,6 +89,16 @@ def test_create_refuses_a_directory_with_other_things(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_create_stands_beside_the_data_of_a_dev_server(tmp_path: Path) -> None:
+    """`namestore-server --dev` uses the same place by default: neither is in the other's way."""
+    (tmp_path / "dev").mkdir()
+    directory = ClusterDirectory.create(tmp_path)
+    directory.remember_nodes(["n1"])
+
+    assert directory.wipe() == ["dev"]
+    assert (tmp_path / "dev").is_dir()
+
+
 def test_create_again_is_the_same_directory(tmp_path: Path) -> None:
     """What is known of a directory outlives the process that made it."""
     ClusterDirectory.create(tmp_path / "c").remember_nodes(["n1"])
