@@ -106,9 +106,7 @@ def test_follower_that_is_not_heard_does_not_depose_the_leader(
             if alone in pair:
                 for proxy in proxies:
                     proxy.cut()
-        cluster.wait_until(
-            lambda: (cluster.views()[alone].status or before).leader_id == "", "without a leader"
-        )
+        cluster.wait_until(lambda: _knows_no_leader(cluster, alone), "without a leader")
         load.wait_for_answers(20)
         for proxies in between.values():
             for proxy in proxies:
@@ -120,3 +118,8 @@ def test_follower_that_is_not_heard_does_not_depose_the_leader(
     assert after is not None
     assert (after.leader_id, after.term) == (leader, before.term)
     finish(cluster, history)
+
+
+def _knows_no_leader(cluster: LocalCluster, node_id: str) -> bool:
+    status = cluster.views([node_id])[node_id].status
+    return status is not None and not status.leader_id

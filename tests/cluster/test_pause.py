@@ -6,6 +6,8 @@ exactly where it stopped.
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from namestore import NameStore
@@ -45,7 +47,7 @@ def test_calls_held_by_a_paused_leader_do_not_grant_again(
         held, other = Caller(to_leader, history, "held"), Caller(to_others, history, "other")
         held.register("user:connected")
         cluster.pause(leader)
-        waiting = [in_thread(lambda name=name: held.register(name)) for name in names]
+        waiting = [in_thread(partial(held.register, name)) for name in names]
         cluster.wait_for_leader(other_than=leader)
         granted = [other.register(name) for name in names]
         cluster.resume(leader)

@@ -74,7 +74,7 @@ def _refusal(ask: Callable[..., object], request: object) -> tuple[grpc.StatusCo
         ask(request, timeout=10 * REQUEST_SECONDS)
     # No call waits longer than the node lets it, and as much again for a slow machine.
     assert time.monotonic() - asked_at < 2 * REQUEST_SECONDS
-    details = rpc_status.from_call(refused.value)
+    details = rpc_status.from_call(refused.value)  # type: ignore[arg-type]
     assert details is not None
     info = error_details_pb2.ErrorInfo()
     assert details.details[0].Unpack(info)

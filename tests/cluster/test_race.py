@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_each_name_is_granted_once_while_leaders_die(
     try:
         for share in KILLS_AT:
             goal = int(share * PROCESSES * CALLERS * len(NAMES))
-            eventually(lambda goal=goal: _answered(paths) >= goal, f"{goal} answers", 120, 0.05)
+            eventually(partial(_has_answered, paths, goal), f"{goal} answers", 120, 0.05)
             leader = cluster.wait_for_leader()
             cluster.kill(leader)
             cluster.wait_for_leader(other_than=leader)
@@ -84,5 +85,5 @@ def _start(cluster: LocalCluster, number: int, path: Path) -> subprocess.Popen[s
     return racer
 
 
-def _answered(paths: list[Path]) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in paths)
+def _has_answered(paths: list[Path], goal: int) -> bool:
+    return sum(path.read_bytes().count(b"\n") for path in paths) >= goal

@@ -21,7 +21,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        self._cut = False
+        self._cut = threading.Event()
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.passed_bytes = 0
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -45,7 +45,7 @@ class Proxy:
     def cut(self) -> None:
         """Nothing gets through from now on."""
         with self._lock:
-            self._cut = True
+            self._cut.set()
             cut, self._open = self._open, set()
         for connection in cut:
             with suppress(OSError):
@@ -54,7 +54,7 @@ class Proxy:
     def heal(self) -> None:
         """New connections get through again."""
         with self._lock:
-            self._cut = False
+            self._cut.clear()
 
     def _accept(self) -> None:
         while True:
@@ -66,7 +66,7 @@ class Proxy:
 
     def _serve(self, caller: socket.socket) -> None:
         with caller:
-            if self._cut:
+            if self._cut.is_set():
                 return
             try:
                 callee = socket.create_connection(self._target, timeout=5)
@@ -75,7 +75,7 @@ class Proxy:
             with callee:
                 callee.settimeout(None)
                 with self._lock:
-                    if self._cut:
+                    if self._cut.is_set():
                         return
                     self._open |= {caller, callee}
                 back = threading.Thread(target=self._pump, args=(callee, caller), daemon=True)

@@ -72,7 +72,7 @@ class Racer:
     def _ask(self, store: NameStore, names: list[str]) -> list[RegisterResult]:
         identity = os.urandom(16)
         called = time.monotonic()
-        results = self._until_answered(
+        results: list[RegisterResult] = self._until_answered(
             lambda: store.register_many(names, self._name, request_id=identity)
         )
         for result in results:
