@@ -19,6 +19,7 @@ _WHY = {
     Refusal.RESERVED_WORD: "the word is reserved",
     Refusal.CONFUSABLE: "it looks like one that is taken",
     Refusal.HELD_BACK: "it was given up too lately to be given to somebody else",
+    Refusal.OTHER: "namestore refused it",
 }
 
 
@@ -59,9 +60,7 @@ def refused(kind: str, result: RegisterResult) -> Answer:
     body: dict[str, Any] = {
         "error": (result.refusal or Refusal.OTHER).name.lower(),
         "name": result.name,
-        "detail": f"this {word} cannot be had: {_WHY.get(result.refusal, 'it was refused')}"
-        if result.refusal
-        else f"this {word} cannot be had",
+        "detail": f"this {word} cannot be had: {_WHY[result.refusal or Refusal.OTHER]}",
         "what_to_do": f"choose another {word}, and send it with a new Idempotency-Key",
     }
     if result.record is not None:
