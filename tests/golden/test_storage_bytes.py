@@ -1,6 +1,6 @@
 """Every byte format of the storage that was ever released, and directories that hold them.
 
-`record-*.hex` are single records. `directory-<format>/` is the data directory of a node as a
+`record-*.hex` are single records. `directory-<format>.tar.gz` is the data directory of a node as a
 released version left it; every later version opens it. Files here never change; new ones are added:
 
     python -m tests.golden.test_storage_bytes      writes what is missing, and only that
@@ -8,8 +8,9 @@ released version left it; every later version opens it. Files here never change;
 
 from __future__ import annotations
 
-import shutil
+import tarfile
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from namestore.storage.log_format import (
 )
 
 _HERE = Path(__file__).parent / "storage"
-_DIRECTORY = _HERE / "directory-1"
+_DIRECTORY = _HERE / "directory-1.tar.gz"
 # What processes leave beside the data.
 _NOT_DATA = ("LOCK", "LOG*", "OPTIONS*", "lock.mdb", "snapshots", "rocksdict-config.json")
 
@@ -65,7 +66,8 @@ def test_log_metas_keep_their_bytes(name: str, meta: LogMeta) -> None:
 
 def test_a_released_data_directory_is_opened(tmp_path: Path) -> None:
     """With everything in it, and it can be written to."""
-    shutil.copytree(_DIRECTORY, tmp_path / "n1")
+    with tarfile.open(_DIRECTORY) as archive:
+        archive.extractall(tmp_path, filter="data")
     held = DataDirectory.open(tmp_path / "n1", "golden", "n1")
     assert (held.incarnation, held.cluster_id) == ("00112233aabbccdd", "feed")
     log, state = held.open_log(), held.open_state()
@@ -106,9 +108,15 @@ def _write_missing() -> None:
         with tempfile.TemporaryDirectory() as scratch, pytest.MonkeyPatch.context() as patch:
             patch.setattr("secrets.token_hex", lambda size: "00112233aabbccdd"[: 2 * size])
             _make_directory(Path(scratch) / "n1")
-            shutil.copytree(
-                Path(scratch) / "n1", _DIRECTORY, ignore=shutil.ignore_patterns(*_NOT_DATA)
-            )
+            with tarfile.open(_DIRECTORY, "w:gz") as archive:
+                archive.add(Path(scratch) / "n1", "n1", filter=_data_only)
+
+
+def _data_only(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Leaves out what is no data, and who made it."""
+    if any(fnmatch(Path(member.name).name, pattern) for pattern in _NOT_DATA):
+        return None
+    return member.replace(uid=0, gid=0, uname="", gname="", mtime=0)
 
 
 if __name__ == "__main__":
