@@ -15,7 +15,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -78,10 +78,12 @@ def create_app(settings: Settings | None = None, store: Names | None = None) -> 
             # An instance starts without its cluster: the posts it has can be read all the same.
             blog = Blog(async_sessionmaker(engine, expire_on_commit=False), names)
             app.state.blog = blog
-            healing = asyncio.create_task(_keep_healing(blog, settings.heal_seconds))
+            stopping = asyncio.Event()
+            healing = asyncio.create_task(_keep_healing(blog, settings.heal_seconds, stopping))
             yield
-            healing.cancel()
-            await asyncio.gather(healing, return_exceptions=True)
+            # Not cancelled: that would tear a statement of the database apart.
+            stopping.set()
+            await healing
         finally:
             if isinstance(names, NameStore) and names is not store:
                 await names.close()
@@ -94,18 +96,19 @@ def create_app(settings: Settings | None = None, store: Names | None = None) -> 
     return app
 
 
-async def _keep_healing(blog: Blog, every_seconds: float) -> None:
+async def _keep_healing(blog: Blog, every_seconds: float, stopping: asyncio.Event) -> None:
     """Takes up what earlier processes left, at once; then, what this one does not come to finish.
 
     Later on only requests of some age: the young ones are being answered.
     """
     older_than = timedelta(0)
-    while True:
+    while not stopping.is_set():
         try:
-            await blog.heal(older_than)
+            await blog.heal(older_than, stopping.is_set)
         except Exception:  # noqa: BLE001  # to stop healing for good, unheard, would be worse
             _log.exception("heal.failed")
-        await asyncio.sleep(every_seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), every_seconds)
         older_than = timedelta(seconds=every_seconds)
 
 

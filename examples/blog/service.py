@@ -88,11 +88,12 @@ class Blog:
                 return Answer(422, {"error": "unknown_author", "detail": detail})
         return await self._answer("post", request_id, content)
 
-    async def heal(self, older_than: timedelta) -> int:
+    async def heal(self, older_than: timedelta, is_over: Callable[[], bool] = lambda: False) -> int:
         """Carries out what was left pending for that long. Returns how many were finished.
 
-        Ends early while namestore cannot answer: the next time will do. May run beside requests,
-        and beside the same in another process: what is carried out twice is done once.
+        Ends early when `is_over`, and while namestore cannot answer: the next time will do. May
+        run beside requests, and beside the same in another process: what is carried out twice is
+        done once.
         """
         before = self._clock() - older_than
         wanted = select(RequestRow.id).where(
@@ -102,6 +103,8 @@ class Blog:
             pending = (await session.scalars(wanted.order_by(RequestRow.created_at))).all()
         healed = 0
         for request_id in pending:
+            if is_over():
+                break
             try:
                 row = await self._take_up_again(request_id)
                 answer = await self._carry_out(row)
