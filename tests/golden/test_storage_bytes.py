@@ -116,7 +116,7 @@ def _data_only(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """Leaves out what is no data, and who made it."""
     if any(fnmatch(Path(member.name).name, pattern) for pattern in _NOT_DATA):
         return None
-    return member.replace(uid=0, gid=0, uname="", gname="", mtime=0)
+    return member.replace(uid=0, gid=0, uname="", gname="", mtime=0, deep=False)
 
 
 if __name__ == "__main__":
