@@ -73,10 +73,11 @@ def demo_cluster() -> Iterator[LocalCluster]:
         "Each node is a process with its own disk. A name is granted once a majority of them, two "
         "of three, has it on disk; so any one of them may die at any moment.",
     )
-    cluster = LocalCluster.create(
-        CLONE / f".namestore-demo-{os.getpid()}-{secrets.token_hex(2)}", nodes=3, base_port=0
-    )
+    directory = CLONE / f".namestore-demo-{os.getpid()}-{secrets.token_hex(2)}"
+    cluster = None
     try:
+        with interrupts_held():  # there is nothing yet, or something that can be removed
+            cluster = LocalCluster.create(directory, nodes=3, base_port=0)
         bring_up(cluster, timeout=60)
         leader = cluster.wait_for_leader()
         for node_id in cluster.node_ids:
@@ -87,8 +88,9 @@ def demo_cluster() -> Iterator[LocalCluster]:
     finally:
         # A second Ctrl-C must not leave processes behind.
         with interrupts_held():
-            cluster.end()
-            cluster.directory.wipe()
+            if cluster is not None:
+                cluster.end()
+                cluster.directory.wipe()
 
 
 def race(cluster: LocalCluster) -> None:
