@@ -59,10 +59,10 @@ def test_interrupted_demo_leaves_nothing(number: signal.Signals, at: str) -> Non
     try:
         eventually(lambda: at in demo.stdout.readline(), at, every=0)  # type: ignore[union-attr]
         demo.send_signal(number)
-        _, said = demo.communicate(timeout=60)
+        shown, said = demo.communicate(timeout=60)
     finally:
         demo.kill()
         demo.communicate()
 
-    assert (demo.returncode, said) == (130, "")
+    assert (demo.returncode, said) == (130, ""), shown
     assert _left_behind(demo.pid) == []
