@@ -1,9 +1,4 @@
-"""One simulated machine: its disks survive, the process on it comes and goes.
-
-The process is the real engine. Turns happen when something arrives and when a timer is due; a sync
-takes simulated time, during which the node hears nothing. At any disk operation the process may be
-killed, which loses what was not durable.
-"""
+"""A machine with namestore's real engine on it: codec, log, state, snapshots and all."""
 
 from __future__ import annotations
 
@@ -11,213 +6,250 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from pysyncobj.node import Node
+
+from namestore.core.commands import Command, Register, Release, Wanted, encode_command
+from namestore.core.outcomes import Verdict
+from namestore.core.records import decode_record
+from namestore.core.state import name_key
 from namestore.errors import NamestoreError
 from namestore.raft import bootstrap
 from namestore.raft.engine import Engine
 from namestore.raft.hello import PROTOCOL_VERSION, Hello
-from namestore.raft.membership import Membership
-from namestore.raft.settings import Bounds, Identity, Seams, Settings, Timing
-from tests.simulation.network import Network, SimTransport
-from tests.simulation.world import World
-from tests.simulation.quick_stores import MemoryIncoming, MemoryLog, MemoryState
+from namestore.raft.membership import Member, Membership
+from namestore.raft.messages import decode, encode
+from namestore.raft.orders import Transfer
+from namestore.raft.proposals import Proposal
+from namestore.raft.reads import Read
+from namestore.raft.settings import Identity, Seams, Settings
+from namestore.storage.reconcile import reconcile
+from tests.simulation.machine import Machine
+from tests.simulation.transport import SimTransport
+from tests.support.history import Ask, Operation, Said
+from tests.support.memory_stores import MemoryIncoming, MemoryLog, MemoryState
+
+_TABLE = frozenset({"entries", "commands", "decisions", "data", "files"})
 
 
-class Killed(BaseException):
-    """The process died here. Not an Exception: nothing may catch it."""
+class EngineHost(Machine):
+    """A node of namestore.
 
+    Attributes:
+        unanswered: Questions put to the process in this life that it has not answered.
+    """
 
-class DiskFaults:
-    """How bad the disk is, for one run. Seconds, and probabilities per operation."""
+    engine_class: type[Engine] = Engine
+    engine: Engine
 
-    def __init__(
-        self, sync_max: float = 0.003, stall_chance: float = 0.0, kill_chance: float = 0.0
-    ) -> None:
-        self.sync_max = sync_max
-        self.stall_chance = stall_chance
-        self.kill_chance = kill_chance
-
-
-class Host:
-    """A machine of the simulated cluster."""
-
-    def __init__(
-        self,
-        world: World,
-        network: Network,
-        node_id: str,
-        initial: Membership,
-        disk: DiskFaults,
-        bounds: Bounds,
-        watch: Any,
-        engine_class: type[Engine] = Engine,
-    ) -> None:
-        self.world, self.network, self.node_id = world, network, node_id
-        self.initial, self.disk, self.bounds, self.watch = initial, disk, bounds, watch
-        self.engine_class = engine_class
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.log, self.state = MemoryLog(), MemoryState()
-        self.incoming = MemoryIncoming(self.state)
-        self.incarnation = f"{world.rng.getrandbits(64):016x}"
-        self.running = False
-        self.paused_until = 0.0
-        self.skew_ms = world.rng.randrange(-500, 500)
-        self.engine: Engine
-        self.transport: SimTransport
-        self.lives = 0
-        self._spent = 0.0  # by disk operations of this turn
-        self._turn_at = 0.0
-        self._jobs: list[Callable[[], None]] = []
-        network.hosts[node_id] = self
+        self.incoming = MemoryIncoming(self.state.disk)
+        self.incarnation = f"{self.world.rng.getrandbits(64):016x}"
+        self.unanswered = 0
+        self._said: tuple[Any, ...] = ()
         self._hook_disk()
 
     # -- the process ------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Starts the process on whatever the disks hold."""
-        self.lives += 1
-        self._spent = 0.0
-        self._jobs = []
-        peers = [m.node_id for m in self.initial.members if m.node_id != self.node_id]
-        self.transport = SimTransport(self.network, self.node_id, peers, self)
+    def _boot(self) -> None:
+        reconcile(self.log, self.state)
+        ids = [f"n{number}" for number in range(1, self.plan.size + 1)]
+        initial = Membership(tuple(Member(i, f"{i}:1", f"{i}:2") for i in ids))
+        self.transport = SimTransport(self, {i: Node(i) for i in ids if i != self.node_id})
         seams = Seams(
             log=self.log,
             state=self.state,
             clock=self.clock,
             wall_clock_ms=lambda: int(self.clock() * 1000) + self.skew_ms,
             rng=random.Random(self.world.rng.getrandbits(64)),
-            background=self._background,
+            background=self.background,
             incoming=self.incoming,
         )
-        identity = Identity(self.node_id, self.incarnation, self.initial)
-        settings = Settings(identity, seams, Timing(), self.bounds)
-        self.engine = self.engine_class(self.transport, settings)
-        self.running = True
-        self.world.say(
-            f"{self.node_id} starts, life {self.lives}, log ends at {self.log.last_index}"
+        identity = Identity(self.node_id, self.incarnation, initial)
+        self.unanswered = 0
+        self.engine = self.engine_class(
+            self.transport, Settings(identity, seams, bounds=self.plan.bounds)
         )
-        self.network.node_started(self.node_id)
-        self._turn_at = 0.0
-        self.schedule_turn(0.0)
 
-    def kill(self) -> None:
-        """Power off: what was not durable is gone."""
-        if not self.running:
-            return
-        self.running = False
-        self.world.say(f"{self.node_id} dies")
-        self.transport.destroyed = True
+    def _step(self) -> float:
+        self.engine.doTick(0.0)
+        if self.world.trace is not None:
+            self._tell_changes()
+        return self.engine._nap()
+
+    def _lose(self) -> None:
         self.log.crash()
-        self.state.crash()
-        self.network.node_died(self.node_id)
+        unflushed = self.state.unflushed_changes
+        self.state.crash(self.world.rng.randrange(unflushed + 1))
         self.watch.died(self)
 
-    def pause(self, seconds: float) -> None:
-        """SIGSTOP for a while: nothing runs, messages pile up."""
-        self.paused_until = self.world.now + seconds
+    def _hook_disk(self) -> None:
+        """Every change passes by the watch, most of them also by what may kill the process."""
+        log, state = self.log, self.state
+        append, write, install = log.append, state.write, state.install
+        log.append = lambda entries: (self.watch.appends(self, entries), append(entries))[1]  # type: ignore[method-assign]
+        state.write = self.on_disk(  # type: ignore[method-assign]
+            "write",
+            lambda changes, meta: self.watch.writes(self, changes, meta, write),
+        )
+        state.install = self.on_disk(  # type: ignore[method-assign]
+            "install", lambda directory: self.watch.installs(self, directory, install)
+        )
+        log.sync = self.on_disk("sync", self._synced(log.sync))  # type: ignore[method-assign]
+        state.flush = self.on_disk("flush", state.flush)  # type: ignore[method-assign]
 
-    def clock(self) -> float:
-        """What the process's clock shows: disk operations of this turn have taken time."""
-        return self.world.now + self._spent
+    def _synced(self, sync: Callable[[], None]) -> Callable[[], None]:
+        def told() -> None:
+            sync()
+            if self.world.trace is not None:
+                log = self.log
+                self.world.say(
+                    f"{self.node_id} synced {log.first_index}..{log.last_index}, "
+                    f"term {log.term}, vote {log.voted_for}"
+                )
 
-    def receive(self, sender: str, data: bytes | None) -> None:
-        """A message, or (None) news of a connection."""
-        self.transport.inbox.append((sender, data))
-        self.schedule_turn(0.0)
+        return told
 
-    def schedule_turn(self, delay: float) -> None:
-        """A turn no later than that."""
-        when = max(self.world.now + delay, self.paused_until)
-        if self._turn_at > self.world.now and self._turn_at <= when:
-            return
-        self._turn_at = when
-        life = self.lives
-        self.world.at(when, lambda: self._turn(life, when))
+    @property
+    def disk_fails(self) -> bool:
+        return self.log.disk_fails or self.state.disk_fails
 
-    def _turn(self, life: int, planned: float) -> None:
-        if not self.running or life != self.lives or planned != self._turn_at:
-            return
-        if self.world.now < self.paused_until:
-            self._turn_at = 0.0
+    def fill_disk(self) -> None:
+        """The disk is full until the process was started again."""
+        self.log.disk_fails = self.state.disk_fails = True
+
+    @property
+    def leads(self) -> bool:
+        return self.running and self.engine.is_leader
+
+    @property
+    def term(self) -> int:
+        """In which it believes to be."""
+        return self.engine.term
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where its log and its state end."""
+        return self.log.last_index, self.state.meta.applied_index
+
+    def hand_over(self, node_id: str = "") -> None:
+        """Asks it to give up leadership, to that node or to any."""
+        if self.leads and node_id != self.node_id:
+            self.engine.order(Transfer(node_id), 2.0, lambda answer: None)
             self.schedule_turn(0.0)
-            return
-        self._spent = 0.0
-        self._turn_at = 0.0
-        try:
-            jobs, self._jobs = self._jobs, []
-            for job in jobs:
-                job()
-            self.engine.doTick(0.0)
-        except Killed:
-            self.kill()
-            return
-        except NamestoreError as error:
-            self.watch.fatal(self, error)
-            self.kill()
-            return
-        self.watch.turned(self)
-        busy, self._spent = self._spent, 0.0
-        if self.running:
-            nap = 0.0 if self._jobs else self.engine._nap()
-            self.schedule_turn(busy + max(nap, 0.0005))
 
-    def _background(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        life = self.lives
+    # -- messages ---------------------------------------------------------------------------
 
-        def finish() -> None:
-            if self.running and life == self.lives:
-                self._jobs.append(lambda: done(job()))
-                self.schedule_turn(0.0)
+    def packed(self, message: dict[str, Any]) -> bytes:
+        return encode(message)
 
-        self.world.after(0.01 + 0.1 * self.world.rng.random(), finish)
-
-    # -- who it says it is ------------------------------------------------------------------
+    def unpacked(self, data: Any) -> dict[str, Any]:
+        return decode(data)
 
     def hello(self) -> Hello:
         return Hello(
-            PROTOCOL_VERSION,
-            "sim",
-            self.engine.membership.cluster_id,
-            self.node_id,
-            self.incarnation,
-            self.engine.is_new,
+            protocol=PROTOCOL_VERSION,
+            cluster_name="sim",
+            cluster_id=self.engine.membership.cluster_id,
+            node_id=self.node_id,
+            incarnation=self.incarnation,
+            raft_address=f"{self.node_id}:1",
+            fresh=self.engine.is_new,
         )
 
-    def accept(self, peer: Hello) -> str | None:
-        return bootstrap.reason_to_refuse(self.engine.membership, peer)
+    def accepts(self, peer: Machine) -> bool:
+        hello = peer.hello()
+        return hello is not None and not bootstrap.reason_to_refuse(self.engine.membership, hello)
 
     def saying(self, target: str, message: dict[str, Any]) -> None:
-        """Every message passes by here on its way out."""
         if self.world.trace is not None:
-            shown = {
-                k: v if k not in ("entries", "commands", "decisions", "data") else f"<{len(v)}>"
-                for k, v in message.items()
-            }
-            self.world.say(f"{self.node_id} -> {target}  {shown}")
+            shown = ", ".join(
+                f"{key} {f'[{len(value)}]' if key in _TABLE else _short(value)}"
+                for key, value in message.items()
+                if key != "type"
+            )
+            self.world.say(f"{self.node_id} -> {target}: {message['type']}: {shown}")
         self.watch.said(self, target, message)
 
-    # -- disk -------------------------------------------------------------------------------
+    def _tell_changes(self) -> None:
+        engine = self.engine
+        now = (
+            f"term {engine.term}, {engine.role.value}, leader {engine.leader_id}",
+            f"committed {engine.commit_index}, applied {engine.applied_index}",
+        )
+        if now != self._said:
+            self._said = now
+            self.world.say(f"{self.node_id} is now in {now[0]}; {now[1]}")
 
-    def _hook_disk(self) -> None:
-        for store, names in (
-            (self.log, ("sync",)),
-            (self.state, ("write", "flush", "install", "checkpoint")),
-        ):
-            for name in names:
-                setattr(store, name, self._operation(name, getattr(store, name)))
+    # -- callers ----------------------------------------------------------------------------
 
-    def _operation(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        rng = self.world.rng
+    def ask(self, operation: Operation, patience: float, answered: Callable[[Any], None]) -> None:
+        life, deadline = self.lives, self.clock() + patience
+        self.unanswered += 1
 
-        def operation(*arguments: Any) -> Any:
-            kill = self.world.chance(self.disk.kill_chance)
-            if kill and rng.random() < 0.5:
-                raise Killed
-            if name == "sync":
-                self._spent += self.disk.sync_max * rng.random()
-                if self.world.chance(self.disk.stall_chance):
-                    self._spent += 2.0 * rng.random()
-            result = real(*arguments)
-            if kill:
-                raise Killed
-            return result
+        def done(answer: Any) -> None:
+            if life == self.lives:
+                self.unanswered -= 1
+            answered(answer)
 
-        return operation
+        if operation.ask is Ask.LOOKUP:
+            committed = self.watch.committed_index
+            read = Read(deadline, lambda error: done(error or self._look(operation, committed)))
+            refused = self.engine.reads.put(read)
+        else:
+            commands = [encode_command(_command(operation))]
+            proposal = Proposal(commands, deadline, lambda answer: done(_heard(answer)))
+            refused = self.engine.proposals.queue.put(proposal)
+        if refused is not None:
+            done(refused)
+        self.schedule_turn(0.0)
+
+    def _look(self, operation: Operation, committed: int) -> dict[str, Any]:
+        self.watch.read(self, committed)
+        (data,) = self.state.get_many([name_key(operation.name)])
+        revision = self.state.meta.revision
+        if data is None:
+            return {"said": Said.NOT_FOUND, "revision": revision}
+        record = decode_record(operation.name, data)
+        return {
+            "said": Said.FOUND,
+            "revision": revision,
+            "holder_owner": record.owner,
+            "holder_revision": record.create_revision,
+        }
+
+
+def _short(value: Any) -> Any:
+    return value.hex()[:8] if isinstance(value, bytes) else value
+
+
+def _command(operation: Operation) -> Command:
+    if operation.ask is Ask.REGISTER:
+        wanted = Wanted(operation.name, operation.name, operation.owner)
+        return Register(operation.request_id.encode(), wanted)
+    return Release(operation.request_id.encode(), operation.name, operation.owner)
+
+
+_SAID = {
+    Verdict.GRANTED: Said.GRANTED,
+    Verdict.TAKEN: Said.TAKEN,
+    Verdict.RELEASED: Said.RELEASED,
+    Verdict.NAME_NOT_FOUND: Said.NOT_FOUND,
+    Verdict.NOT_OWNER: Said.NOT_OWNER,
+}
+
+
+def _heard(answer: Any) -> Any:
+    """What the caller makes of a decision: the fields of its record, or the error."""
+    if isinstance(answer, NamestoreError):
+        return answer
+    ((outcome,),) = answer
+    said = _SAID[outcome.verdict]
+    heard = {"said": said, "revision": outcome.revision}
+    if said in (Said.TAKEN, Said.NOT_OWNER):
+        heard |= {
+            "holder_owner": outcome.record.owner,
+            "holder_revision": outcome.record.create_revision,
+        }
+    return heard

@@ -1,22 +1,29 @@
-"""One run of the simulated cluster: a seed decides how bad things get, then things happen."""
+"""One run of the simulated cluster: a plan, carried out to its end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from namestore.raft.engine import Engine
-from namestore.raft.membership import Member, Membership
-from namestore.raft.settings import Bounds
 from tests.simulation.clients import Client
-from tests.simulation.host import DiskFaults, Host
-from tests.simulation.network import LinkFaults, Network
-from tests.simulation.watch import Violation, Watch, state_digest
+from tests.simulation.faults import Faults
+from tests.simulation.host import EngineHost
+from tests.simulation.machine import Machine
+from tests.simulation.network import Network
+from tests.simulation.plan import DiskFaults, Plan
+from tests.simulation.watch import Violation, Watch
 from tests.simulation.world import World
 from tests.support.history import Operation
-from tests.support.linearizability import check
+from tests.support.linearizability import Violation as HistoryViolation
+from tests.support.linearizability import check_names, check_revisions
 
-_QUIET_S = 30.0
+_BEGIN_S = 3.0
+_SERVES_WITHIN_S = 40.0
+_QUIET_WITHIN_S = 30.0
+
+MachineClass = Callable[[World, Network, str, Plan, Any], Machine]
 
 
 @dataclass
@@ -24,73 +31,49 @@ class Result:
     """What a run did.
 
     Attributes:
-        record: All operations of all clients.
         seconds: Simulated.
+        trail: Of the watch: equal for equal runs.
     """
 
-    record: list[Operation]
     seconds: float
     events: int
     messages: int
+    operations: int
     elections: int
     snapshots: int
     kills: int
+    trail: str
 
 
 class Run:
-    """A cluster, its clients and its bad luck, all drawn from one seed."""
+    """A cluster, its clients and its bad luck."""
 
-    def __init__(self, seed: int, engine_class: type[Engine] = Engine, trace: Any = None) -> None:
-        self.seed = seed
-        self.world = World(seed)
+    def __init__(
+        self,
+        plan: Plan,
+        machine_class: MachineClass = EngineHost,
+        trace: Callable[[str], None] | None = None,
+        watch: Any = None,
+    ) -> None:
+        self.plan = plan
+        self.world = World(plan.seed)
         self.world.trace = trace
-        self.watch = Watch()
-        rng = self.world.rng
-        self.kills = 0
-        size = rng.choice([3, 3, 3, 5])
-        self.ids = [f"n{number}" for number in range(1, size + 1)]
-        self.initial = Membership(tuple(Member(i, f"{i}:1", f"{i}:2") for i in self.ids))
-        self.network = Network(self.world, self._link_faults())
-        disk = DiskFaults(
-            sync_max=rng.choice([0.001, 0.003, 0.02]),
-            stall_chance=rng.choice([0, 0, 0.002]),
-            kill_chance=rng.choice([0, 0, 0.0005, 0.002]),
-        )
-        bounds = Bounds(
-            message_bytes=rng.choice([60, 500, 512 * 1024]),
-            window_messages=rng.choice([1, 3, 64]),
-            entry_commands=rng.choice([1, 3, 4096]),
-            apply_bytes=rng.choice([200, 4 << 20]),
-            log_entries=rng.choice([5, 30, 200, 100_000]),
-            chunk_bytes=rng.choice([700, 512 * 1024]),
-        )
-        self.hosts = [
-            Host(self.world, self.network, i, self.initial, disk, bounds, self.watch, engine_class)
-            for i in self.ids
+        self.watch = watch or Watch()
+        self.network = Network(self.world, plan.links)
+        ids = [f"n{number}" for number in range(1, plan.size + 1)]
+        self.hosts: list[Any] = [
+            machine_class(self.world, self.network, node_id, plan, self.watch) for node_id in ids
         ]
+        self.watch.hosts = self.hosts
         self.clients = [
-            Client(self.world, self.hosts, number, rng.choice([3, 10, 40]), rng.choice([0, 0.05]))
-            for number in range(rng.choice([3, 8, 15]))
+            Client(self.world, self.hosts, plan, number) for number in range(plan.clients)
         ]
-        self.span = rng.choice([10.0, 25.0])
-        # Swarm: each kind of fault is drawn on or off, and how often.
-        self.every = {
-            kind: rng.choice([None, 8.0, 3.0, 1.0])
-            for kind in ("kill", "pause", "cut", "isolate", "kill_all", "transfer", "flap")
-        }
-        if self.every["kill_all"] is not None:
-            self.every["kill_all"] *= 4
+        self.faults = Faults(self.world, self.network, self.hosts, plan)
 
-    def _link_faults(self) -> LinkFaults:
-        rng = self.world.rng
-        return LinkFaults(
-            delay_max=rng.choice([0.002, 0.01, 0.06]),
-            slow_chance=rng.choice([0, 0, 0.01, 0.05]),
-            slow_max=rng.choice([0.3, 1.0, 4.0]),
-            loss=rng.choice([0, 0, 0.01, 0.1]),
-            duplication=rng.choice([0, 0, 0.02, 0.1]),
-            reorder=rng.random() < 0.4,
-        )
+    @property
+    def record(self) -> list[Operation]:
+        """All operations of all clients."""
+        return [operation for client in self.clients for operation in client.record]
 
     def go(self) -> Result:
         """Runs to the end.
@@ -102,114 +85,39 @@ class Run:
             host.start()
         for client in self.clients:
             client.begin()
-        self.world.run(self.world.now + 4.0)
-        for kind, every in self.every.items():
-            if every is not None:
-                self._again(kind, every)
-        self.faults_until = self.world.now + self.span
-        self.world.run(self.faults_until)
+        self.world.run(self.world.now + _BEGIN_S)
+        self.faults.begin()
+        self.world.run(self.faults.until)
         self._calm()
         self._check_liveness()
-        for client in self.clients:
-            client.stopped = True
-        self.world.run(self.world.now + _QUIET_S)
-        self._check_equal()
-        record = [operation for client in self.clients for operation in client.record]
-        check(record)
+        self._check_quiet()
+        self.watch.end(self.hosts)
+        check_history(self.record)
         return Result(
-            record,
-            self.world.now - 1000,
+            self.world.now - self.world.began,
             self.world.events,
             self.watch.messages,
+            len(self.record),
             self.watch.elections,
             self.watch.snapshots,
-            self.kills,
+            sum(host.kills for host in self.hosts),
+            self.watch.trail.hexdigest(),
         )
-
-    # -- bad luck ---------------------------------------------------------------------------
-
-    def _again(self, kind: str, every: float) -> None:
-        def happen() -> None:
-            if self.world.now < self.faults_until:
-                getattr(self, f"_{kind}")()
-                self._again(kind, every)
-
-        self.world.after(self.world.rng.expovariate(1 / every), happen)
-
-    def _restart_later(self, host: Host, delay: float) -> None:
-        def restart() -> None:
-            if not host.running:
-                host.start()
-
-        self.world.after(delay, restart)
-
-    def _kill(self) -> None:
-        host = self.world.rng.choice(self.hosts)
-        self.kills += host.running
-        host.kill()
-        self._restart_later(host, self.world.rng.choice([0.05, 1.0, 4.0]))
-
-    def _kill_all(self) -> None:
-        for host in self.hosts:
-            self.kills += host.running
-            host.kill()
-            self._restart_later(host, 0.01 + self.world.rng.random())
-
-    def _pause(self) -> None:
-        self.world.rng.choice(self.hosts).pause(self.world.rng.choice([0.3, 1.5, 5.0]))
-
-    def _cut(self) -> None:
-        source, target = self.world.rng.sample(self.ids, 2)
-        self.world.say(f"-- cut {source} -> {target}")
-        self.network.cut(source, target)
-        if self.world.rng.random() < 0.6:
-            self.network.cut(target, source)
-        self._heal_later(source, target)
-
-    def _flap(self) -> None:
-        source, target = self.world.rng.sample(self.ids, 2)
-        for times in range(self.world.rng.randrange(2, 6)):
-            self.world.after(0.3 * times, lambda: self.network.cut(source, target))
-            self.world.after(0.3 * times + 0.1, lambda: self.network.heal(source, target))
-
-    def _isolate(self) -> None:
-        rng = self.world.rng
-        alone = set(rng.sample(self.ids, rng.randrange(1, len(self.ids) // 2 + 1)))
-        self.world.say(f"-- isolate {sorted(alone)}")
-        for one in sorted(alone):
-            for other in self.ids:
-                if other not in alone:
-                    self.network.cut(one, other)
-                    self.network.cut(other, one)
-                    self._heal_later(one, other)
-
-    def _heal_later(self, source: str, target: str) -> None:
-        def heal() -> None:
-            self.network.heal(source, target)
-            self.network.heal(target, source)
-
-        self.world.after(self.world.rng.choice([0.3, 2.0, 6.0]), heal)
-
-    def _transfer(self) -> None:
-        for host in self.hosts:
-            if host.running and host.engine.is_leader:
-                host.engine.transfer(None, 2.0, lambda answer: None)
-                host.schedule_turn(0.0)
 
     # -- the end ----------------------------------------------------------------------------
 
     def _calm(self) -> None:
         """No more faults; whoever is down comes up."""
         self.world.say("-- calm")
-        self.network.faults.loss = self.network.faults.duplication = 0.0
-        self.network.faults.slow_chance = 0.0
-        self.network.heal_all()
+        self.network.calm()
         for host in self.hosts:
-            host.disk.kill_chance = host.disk.stall_chance = 0.0
+            host.disk = DiskFaults()
+            host.doom = None
             host.paused_until = min(host.paused_until, self.world.now)
+            if host.disk_fails:
+                host.kill()
             if not host.running:
                 host.start()
-            host._turn_at = 0.0
             host.schedule_turn(0.0)
 
     def _check_liveness(self) -> None:
@@ -222,11 +130,41 @@ class Run:
                 for client, count in zip(self.clients, before, strict=True)
             )
 
-        self.world.run(self.world.now + _QUIET_S * 2, served)
+        self.world.run(self.world.now + _SERVES_WITHIN_S, served)
         if not served():
-            raise Violation("the faults are over, and the cluster does not serve")
+            raise Violation("liveness", "the faults are over, and the cluster does not serve")
 
-    def _check_equal(self) -> None:
-        digests = {host.node_id: state_digest(host.state) for host in self.hosts}
-        if len(set(digests.values())) != 1:
-            raise Violation(f"the replicas differ at the end: {digests}")
+    def _check_quiet(self) -> None:
+        """Nobody asks any more: soon all nodes have applied the same."""
+        for client in self.clients:
+            client.stopped = True
+
+        def quiet() -> bool:
+            return (
+                all(client.idle for client in self.clients)
+                and len({host.position for host in self.hosts}) == 1
+                and all(host.unanswered == 0 for host in self.hosts)
+            )
+
+        self.world.run(self.world.now + _QUIET_WITHIN_S, quiet)
+        if not quiet():
+            waiting = {host.node_id: (host.position, host.unanswered) for host in self.hosts}
+            raise Violation("liveness", f"the replicas do not come to rest: {waiting}")
+
+
+def check_history(record: list[Operation]) -> None:
+    """Both judges of what the callers heard.
+
+    Raises:
+        Violation: No registry could have answered like that.
+    """
+    for name, judge in (("history by revision", check_revisions), ("history", check_names)):
+        try:
+            judge([replace(operation) for operation in record])
+        except HistoryViolation as error:
+            raise Violation(name, str(error)) from error
+
+
+def engine_host(engine_class: type[Engine]) -> type[EngineHost]:
+    """A machine that runs another engine."""
+    return type(engine_class.__name__, (EngineHost,), {"engine_class": engine_class})

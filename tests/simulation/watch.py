@@ -1,7 +1,16 @@
-"""What must hold after every turn of every node, checked from outside.
+"""What must hold after every step of every node, checked from outside.
 
-Independent of the code under test: it keeps its own book of terms, of committed entries and of
-applied states, and compares every node with it.
+Independent of the code under test: it keeps its own book of terms, votes, entries, commits and
+states, and sees all nodes at once. The checks and where they come from:
+
+* one leader a term, one vote a term, no term taken back (Raft paper, 5.2);
+* two logs that hold an entry of one index and term are equal up to there (5.3, log matching);
+* a leader holds everything committed in earlier terms (5.4, leader completeness);
+* what somebody calls committed, a majority holds durably, and it never becomes anything else;
+* a leader begins to commit with an entry of its own term (5.4.2);
+* states are equal at equal index, however a node came by its state;
+* nothing is said that speaks for what is not yet durable;
+* a read sees all that was committed before it was asked.
 """
 
 from __future__ import annotations
@@ -9,90 +18,223 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from namestore.core.state import StateMeta
+from namestore.errors import DiskFailed
 from namestore.raft.replica import Role
+from namestore.storage.interfaces import LogEntry
 
 
 class Violation(AssertionError):
-    """An invariant of the design does not hold."""
+    """An invariant of the design does not hold. `check` names it."""
+
+    def __init__(self, check: str, told: str) -> None:
+        super().__init__(f"{check}: {told}")
+        self.check = check
 
 
 class Watch:
     """The checker of invariants.
 
     Attributes:
-        leaders: Who led in each term.
-        committed: Index to (term, digest of the command), as first seen committed anywhere.
-        states: Index to digest of the whole state there, as first seen applied anywhere.
+        committed_index: The last entry that anybody knew to be committed.
+        trail: Everything noteworthy so far, hashed: two runs of one seed end with the same.
     """
 
     def __init__(self) -> None:
-        self.leaders: dict[int, str] = {}
-        self.committed: dict[int, tuple[int, bytes]] = {}
-        self.states: dict[int, bytes] = {}
-        self.elections = 0
-        self.messages = 0
-        self.snapshots = 0
-        self._seen_commit: dict[tuple[str, int], int] = {}
-        self._seen_state: dict[tuple[str, int], int] = {}
+        self.hosts: list[Any] = []
+        self.committed_index = 0
+        self.elections = self.messages = self.snapshots = 0
+        self.trail = hashlib.blake2b(digest_size=16)
+        self._leaders: dict[int, str] = {}
+        self._votes: dict[tuple[int, str], str] = {}
+        self._terms: dict[str, int] = {}
+        # Index and term to the entry and the term of the one before it.
+        self._entries: dict[tuple[int, int], tuple[bytes, int | None]] = {}
+        self._committed: dict[int, LogEntry] = {}
+        self._committed_in_term: dict[int, int] = {}
+        self._seen_commit: dict[str, int] = {}
+        self._states: dict[int, int] = {0: 0}
+        self._state: dict[str, int] = {}
+        self._found: Violation | None = None
+
+    # -- turns ------------------------------------------------------------------------------
+
+    def started(self, host: Any) -> None:
+        """A process is up again: everything that was committed there is looked at anew."""
+        self._seen_commit[host.node_id] = 0
+        if host.log.term < self._terms.get(host.node_id, 0):
+            raise Violation("term kept", f"{host.node_id} has forgotten its term")
+        self._check_state(host, host.state.meta.applied_index)
+        self.turned(host)
+
+    def died(self, host: Any) -> None:
+        """A process is gone; its state may have lost its newest changes."""
+        self._state[host.node_id] = _digest(host.state)
 
     def turned(self, host: Any) -> None:
         """A node finished a turn."""
-        engine, log = host.engine, host.log
-        if engine.role is Role.LEADER:
-            known = self.leaders.setdefault(engine.term, host.node_id)
-            if known != host.node_id:
-                raise Violation(f"term {engine.term} has two leaders: {known}, {host.node_id}")
-        life = (host.node_id, host.lives)
-        seen = self._seen_commit.get(life, 0)
-        if engine.commit_index > seen:
-            for index in range(max(seen + 1, log.first_index), engine.commit_index + 1):
-                self._check_committed(host, index)
-            self._seen_commit[life] = engine.commit_index
+        if self._found is not None:
+            raise self._found
+        engine = host.engine
+        if engine.role is Role.LEADER and self._leaders.get(engine.term) != host.node_id:
+            self._new_leader(host)
+        if engine.commit_index > self._seen_commit[host.node_id]:
+            self._new_commit(host, engine.commit_index)
         if host.state.meta.applied_index > engine.commit_index:
-            raise Violation(f"{host.node_id} applied beyond its commit index")
-        applied = host.state.meta.applied_index
-        if applied > self._seen_state.get(life, -1):
-            self._seen_state[life] = applied
-            digest = state_digest(host.state)
-            if self.states.setdefault(applied, digest) != digest:
-                raise Violation(f"{host.node_id} has another state at {applied} than others had")
+            raise Violation("applied <= committed", f"{host.node_id} applied more than that")
 
-    def _check_committed(self, host: Any, index: int) -> None:
-        entry = host.log.entries(index, 1)[0]
-        mark = (entry.term, hashlib.blake2b(entry.command, digest_size=8).digest())
-        if self.committed.setdefault(index, mark) != mark:
-            raise Violation(f"entry {index} was committed, and {host.node_id} commits another")
+    def _new_leader(self, host: Any) -> None:
+        term = host.engine.term
+        other = self._leaders.setdefault(term, host.node_id)
+        if other != host.node_id:
+            raise Violation("one leader a term", f"{other} and {host.node_id} lead in term {term}")
+        needed = max((i for t, i in self._committed_in_term.items() if t < term), default=0)
+        entry = self._committed.get(needed)
+        if entry is not None and host.log.term_at(needed) not in (entry.term, None):
+            raise Violation("leader completeness", f"{host.node_id} has another entry {needed}")
+        if host.log.last_index < needed:
+            raise Violation("leader completeness", f"{host.node_id} leads without entry {needed}")
+        self._note("leads", host.node_id, term)
+
+    def _new_commit(self, host: Any, commit: int) -> None:
+        log, node_id = host.log, host.node_id
+        first = max(self._seen_commit[node_id] + 1, log.first_index)
+        for entry in log.entries(first, 1 << 40) if first <= log.last_index else ():
+            if entry.index > commit:
+                break
+            if self._committed.setdefault(entry.index, entry) != entry:
+                raise Violation(
+                    "committed for good", f"{node_id} commits another entry {entry.index}"
+                )
+        self._seen_commit[node_id] = commit
+        if commit > self.committed_index:
+            self._check_majority(host, commit)
+            if host.leads and log.term_at(commit) != host.engine.term:
+                raise Violation("own term first", f"{node_id} commits {commit} of an older term")
+            self.committed_index = commit
+            term = host.engine.term
+            self._committed_in_term[term] = max(commit, self._committed_in_term.get(term, 0))
+            self._note("commits", node_id, commit)
+
+    def _check_majority(self, host: Any, commit: int) -> None:
+        term = host.log.term_at(commit)
+        holders = [other.node_id for other in self.hosts if _holds(other, commit, term)]
+        if not host.engine.membership.majority_of(holders):
+            raise Violation(
+                "commit on a majority",
+                f"{host.node_id} in term {host.engine.term} calls entry {commit} committed, "
+                f"and only {holders} hold it durably",
+            )
+
+    # -- changes ----------------------------------------------------------------------------
+
+    def appends(self, host: Any, entries: list[LogEntry]) -> None:
+        """Entries are added to a log."""
+        before = host.log.last_term
+        for entry in entries:
+            mark = (entry.command, before)
+            if self._entries.setdefault((entry.index, entry.term), mark) != mark:
+                raise Violation(
+                    "log matching", f"{host.node_id} has another entry {entry.index, entry.term}"
+                )
+            before = entry.term
+
+    def writes(self, host: Any, changes: Any, meta: StateMeta, write: Any) -> None:
+        """A state changes."""
+        state, keys = host.state, list(changes)
+        digest = self._state.get(host.node_id, 0)
+        for key, old in zip(keys, state.get_many(keys), strict=True):
+            digest += _mark(key, changes[key]) - _mark(key, old)
+        write(changes, meta)
+        self._state[host.node_id] = digest
+        self._check_state(host, meta.applied_index)
+
+    def installs(self, host: Any, directory: Any, install: Any) -> None:
+        """A snapshot replaces a state."""
+        install(directory)
+        self.snapshots += 1
+        self._state[host.node_id] = _digest(host.state)
+        self._note("installs", host.node_id, host.state.meta.applied_index)
+        self._check_state(host, host.state.meta.applied_index)
+
+    def _check_state(self, host: Any, applied: int) -> None:
+        digest = self._state.get(host.node_id, 0)
+        if self._states.setdefault(applied, digest) != digest:
+            raise Violation("equal states", f"{host.node_id} differs from others at {applied}")
+
+    def end(self, hosts: list[Any]) -> None:
+        """Everything is quiet: all states are equal, and are what was counted."""
+        digests = {host.node_id: _digest(host.state) for host in hosts}
+        if len(set(digests.values())) != 1:
+            raise Violation("equal states", f"the replicas differ at the end: {digests}")
+        for host in hosts:
+            if digests[host.node_id] != self._state.get(host.node_id, 0):
+                raise Violation("equal states", f"{host.node_id} changed behind our back")
+            if host.unanswered:
+                raise Violation("answered", f"{host.node_id} left {host.unanswered} waiting")
+
+    # -- messages and callers ---------------------------------------------------------------
 
     def said(self, host: Any, target: str, message: dict[str, Any]) -> None:
         """A message leaves: whatever it speaks for must be durable by now."""
         self.messages += 1
-        kind, log = message["type"], host.log
-        if log.durable_vote[0] > message.get("term", 0):
+        kind, log, node_id = message["type"], host.log, host.node_id
+        self._note(kind, node_id, target, message.get("term"), message.get("index"))
+        if kind not in ("append_result", "request_vote", "vote_result") or message.get("pre_vote"):
+            return
+        term, vote = log.durable_vote
+        if term > message["term"]:
             return  # a newer term is durable: what was held of the old one binds nobody any more
-        if kind == "append_result" and message["success"]:
-            if log.durable_last_index < message["index"]:
-                raise Violation(f"{host.node_id} acknowledged {message['index']} before its sync")
-        elif kind == "request_vote" and not message["pre_vote"]:
+        if term < message["term"]:
+            raise Violation("durable before said", f"{node_id} speaks in term {message['term']}")
+        self._terms[node_id] = term
+        if kind == "append_result":
+            if message["success"] and log.durable_last_index < message["index"]:
+                raise Violation("durable before said", f"{node_id} acknowledges unsynced entries")
+        elif kind == "request_vote":
             self.elections += 1
-            if log.durable_vote != (message["term"], host.node_id):
-                raise Violation(f"{host.node_id} asked for votes before its own was durable")
-        elif kind == "vote_result" and message["granted"] and not message["pre_vote"]:
-            if log.durable_vote != (message["term"], target):
-                raise Violation(f"{host.node_id} gave a vote that was not durable")
-        elif kind == "snapshot_result":
-            self.snapshots += 1
+            self._vote(node_id, term, node_id, vote)
+        elif message["granted"]:
+            self._vote(node_id, term, target, vote)
 
-    def died(self, host: Any) -> None:
-        """A node was killed: what it had acknowledged must still be there; see `said`."""
+    def _vote(self, node_id: str, term: int, given: str, durable: str | None) -> None:
+        if self._votes.setdefault((term, node_id), given) != given:
+            raise Violation("one vote a term", f"{node_id} votes twice in term {term}")
+        if durable != given:
+            raise Violation("durable before said", f"{node_id} votes before it is durable")
+
+    def read(self, host: Any, committed: int) -> None:
+        """A read is answered that came when `committed` was committed somewhere."""
+        if host.state.meta.applied_index < committed and self._found is None:
+            # Raised at the end of the turn: an engine survives what its callers raise.
+            self._found = Violation(
+                "reads see all before", f"{host.node_id} answers from an older state"
+            )
 
     def fatal(self, host: Any, error: Exception) -> None:
-        """A node stopped itself: in a simulation without damaged files it never has to."""
-        raise Violation(f"{host.node_id} stopped itself: {error!r}") from error
+        """A node stopped itself, and neither disk nor configuration is at fault."""
+        check = "disk fault" if isinstance(error, DiskFailed) else "no node stops itself"
+        raise Violation(check, f"{host.node_id}: {error!r}") from error
+
+    def _note(self, *what: Any) -> None:
+        self.trail.update(repr(what).encode())
 
 
-def state_digest(state: Any) -> bytes:
+def _holds(host: Any, index: int, term: int | None) -> bool:
+    entry = host.log.durable_entry(index)
+    if entry is None:
+        return bool(index <= host.log.durable_last_index)  # dropped: the state has it
+    return bool(entry.term == term)
+
+
+def _mark(key: bytes, value: bytes | None) -> int:
+    """A number for a key with its value. Sums of these tell states apart, in any order."""
+    if value is None:
+        return 0
+    digest = hashlib.blake2b(value, key=hashlib.blake2b(key, digest_size=32).digest())
+    return int.from_bytes(digest.digest()[:16], "big")
+
+
+def _digest(state: Any) -> int:
     """Of every key and value of a state."""
-    digest = hashlib.blake2b(digest_size=16)
-    for key, value in state.scan(b"", b""):
-        digest.update(len(key).to_bytes(4, "big") + key + len(value).to_bytes(4, "big") + value)
-    return digest.digest()
+    return sum(_mark(key, value) for key, value in state.scan(b"", b""))

@@ -12,12 +12,13 @@ class World:
 
     Attributes:
         now: Simulated seconds.
+        began: When time began.
         rng: The only randomness there is.
         events: How many things have happened.
     """
 
     def __init__(self, seed: int) -> None:
-        self.now = 1000.0
+        self.now = self.began = 1000.0
         self.rng = random.Random(seed)
         self.events = 0
         self.trace: Callable[[str], None] | None = None
@@ -53,4 +54,4 @@ class World:
     def say(self, text: str) -> None:
         """Writes a line of the trace, when one is wanted."""
         if self.trace is not None:
-            self.trace(f"{self.now - 1000:10.4f}  {text}")
+            self.trace(f"{self.now - self.began:10.4f}  {text}")

@@ -1,0 +1,184 @@
+"""Bad luck: every kind of fault, each happening as often as the plan says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.simulation.network import Network
+from tests.simulation.plan import Plan
+from tests.simulation.world import World
+
+
+class Faults:
+    """What goes wrong in one run. Each kind is a method of its name; see `plan.KINDS`."""
+
+    def __init__(self, world: World, network: Network, hosts: list[Any], plan: Plan) -> None:
+        self.world, self.network, self.hosts, self.plan = world, network, hosts, plan
+        self.ids = [host.node_id for host in hosts]
+        self.until = world.now
+        self._coming_back = False
+        if plan.links.lame:
+            source, target = world.rng.sample(self.ids, 2)
+            network.link(source, target).extra = plan.links.lame
+
+    def begin(self) -> None:
+        """From now on, for the plan's span."""
+        self.until = self.world.now + self.plan.span
+        for kind, mean in self.plan.every.items():
+            self._again(kind, mean)
+
+    def _again(self, kind: str, mean: float) -> None:
+        def happen() -> None:
+            if self.world.now < self.until:
+                getattr(self, kind)()
+                self._again(kind, mean)
+
+        self.world.after(self.world.rng.expovariate(1 / mean), happen)
+
+    def _any(self) -> Any:
+        return self.world.rng.choice(self.hosts)
+
+    def _leader(self) -> Any:
+        """One that believes to lead; the newest of them, if there are several."""
+        leading = [host for host in self.hosts if host.leads]
+        return max(leading, key=lambda host: host.term) if leading else self._any()
+
+    # -- processes --------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """Power off, anywhere."""
+        self._any().kill()
+
+    def kill_leader(self) -> None:
+        """Power off at the leader."""
+        self._leader().kill()
+
+    def kill_all(self) -> None:
+        """Power off everywhere."""
+        self.world.say("-- all lose power")
+        for host in self.hosts:
+            host.kill()
+
+    def doom(self) -> None:
+        """A node will die at its n-th disk operation from now."""
+        self._any().doom = self.world.rng.randrange(1, 30)
+
+    def pause(self) -> None:
+        """SIGSTOP, anywhere."""
+        self._any().pause(self.world.rng.choice([0.3, 1.5, 5.0]))
+
+    def pause_leader(self) -> None:
+        """SIGSTOP at the leader: about as long as an election takes."""
+        self._leader().pause(self.world.rng.choice([0.7, 1.5, 3.0]))
+
+    def transfer(self) -> None:
+        """The leader is asked to hand over."""
+        for host in self.hosts:
+            if host.leads:
+                host.hand_over()
+
+    def clock_jump(self) -> None:
+        """A wall clock is set."""
+        self._any().skew_ms = self.world.rng.choice([-3_600_000, -2000, 0, 2000, 90_000_000])
+
+    def disk_full(self) -> None:
+        """A disk takes no more until the process was started again."""
+        host = self._any()
+        self.world.say(f"-- the disk of {host.node_id} is full")
+        host.fill_disk()
+
+    def kill_voter(self) -> None:
+        """A node will die with its next vote on its way."""
+        self._any().dies_voting = True
+
+    # -- links ------------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Nothing passes between two nodes, in one direction or both."""
+        source, target = self.world.rng.sample(self.ids, 2)
+        self.world.say(f"-- cut {source} -> {target}")
+        self.network.cut(source, target)
+        if self.world.rng.random() < 0.6:
+            self.network.cut(target, source)
+        self._heal_later(source, target, [0.3, 2.0, 6.0])
+
+    def flap(self) -> None:
+        """A link comes and goes."""
+        source, target = self.world.rng.sample(self.ids, 2)
+        for times in range(self.world.rng.randrange(2, 6)):
+            self.world.after(0.3 * times, lambda: self.network.cut(source, target))
+            self.world.after(0.3 * times + 0.1, lambda: self.network.heal(source, target))
+
+    def isolate(self) -> None:
+        """A minority is cut off."""
+        count = self.world.rng.randrange(1, len(self.ids) // 2 + 1)
+        self._split(self.world.rng.sample(self.ids, count), [0.3, 2.0, 6.0])
+
+    def depose(self) -> None:
+        """The leader, alone or not, is cut off from the majority, and not from its callers."""
+        leader = self._leader().node_id
+        others = [node_id for node_id in self.ids if node_id != leader]
+        count = self.world.rng.randrange(len(self.ids) // 2)
+        self._split([leader, *self.world.rng.sample(others, count)], [1.0, 1.6, 3.0])
+
+    def _split(self, alone: list[str], seconds: list[float]) -> None:
+        self.world.say(f"-- isolate {alone}")
+        for one in alone:
+            for other in self.ids:
+                if other not in alone:
+                    self.network.cut(one, other)
+                    self.network.cut(other, one)
+                    self._heal_later(one, other, seconds)
+
+    def _heal_later(self, source: str, target: str, seconds: list[float]) -> None:
+        def heal() -> None:
+            self.network.heal(source, target)
+            self.network.heal(target, source)
+
+        self.world.after(self.world.rng.choice(seconds), heal)
+
+    def stall(self) -> None:
+        """One direction of a link holds everything back for a while."""
+        source, target = self.world.rng.sample(self.ids, 2)
+        self._stall(source, target)
+
+    def stall_answers(self) -> None:
+        """What some followers send to the leader arrives much later, over the same connection."""
+        leader = self._leader().node_id
+        others = [node_id for node_id in self.ids if node_id != leader]
+        for follower in self.world.rng.sample(others, self.world.rng.randrange(1, len(others) + 1)):
+            self._stall(follower, leader)
+
+    def _stall(self, source: str, target: str) -> None:
+        seconds = self.world.rng.choice([0.5, 1.5, 3.0, 6.0])
+        self.world.say(f"-- stall {source} -> {target} for {seconds} s")
+        self.network.stall(source, target, seconds)
+
+    def comeback(self) -> None:
+        """A leader and one follower are cut off; later it leads again, and only then hears what
+        that follower had acknowledged before, while the follower itself has stopped.
+        """
+        leader, rng = self._leader(), self.world.rng
+        if leader is not self.hosts[0]:
+            leader.hand_over(self.ids[0])
+            return
+        if not leader.leads or self._coming_back:
+            return
+        self._coming_back = True
+        follower = rng.choice(self.hosts[1:])
+        self._split([leader.node_id, follower.node_id], [2.0 + rng.random()])
+        self.network.stall(follower.node_id, leader.node_id, 6.0)
+        self.world.after(1.0 + rng.random(), lambda: follower.pause(4.0))
+        self._bring_back(leader, follower, leader.term, self.world.now + 5.0)
+
+    def _bring_back(self, leader: Any, follower: Any, term: int, until: float) -> None:
+        if leader.leads and leader.term > term:
+            self.network.release(follower.node_id, leader.node_id)
+        elif self.world.now < until:
+            self._leader().hand_over(leader.node_id)
+            self.world.after(
+                0.005 if leader.leads else 0.05,
+                lambda: self._bring_back(leader, follower, term, until),
+            )
+            return
+        self._coming_back = False

@@ -1,0 +1,260 @@
+"""One simulated machine: its disks survive, the process on it comes and goes.
+
+What kind of process that is, its subclasses say. Turns happen when something arrives and when a
+timer is due; what the process does to its disks takes simulated time, during which it hears
+nothing. At any disk operation the process may be killed, which loses what was not durable.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from namestore.errors import DiskFailed, NamestoreError
+from namestore.raft.hello import Hello
+from tests.simulation.network import Network
+from tests.simulation.plan import Plan
+from tests.simulation.transport import SimTransport
+from tests.simulation.world import World
+from tests.support.history import Operation
+
+_TURN_EVERY_MIN_S = 0.0005
+
+
+class Killed(BaseException):
+    """The process died here. Not an Exception: nothing may catch it."""
+
+
+class Machine(ABC):
+    """A machine of the simulated cluster.
+
+    Attributes:
+        lives: How often its process was started.
+        skew_ms: By which its wall clock is wrong.
+        dies_voting: It will be killed just after the next vote it gives.
+        doom: Disk operations until it is killed; None: it is not.
+    """
+
+    transport: SimTransport
+
+    def __init__(self, world: World, network: Network, node_id: str, plan: Plan, watch: Any):
+        self.world, self.network, self.node_id = world, network, node_id
+        self.plan, self.disk, self.watch = plan, plan.disk, watch
+        self.running = False
+        self.lives = 0
+        self.kills = 0
+        self.skew_ms = world.rng.randrange(-500, 500)
+        self.doom: int | None = None
+        self.dies_voting = False
+        self.paused_until = 0.0
+        self._busy_until = 0.0
+        self._spent = 0.0  # by disk operations of this turn
+        self._turn_at = 0.0
+        self._worker_free_at = 0.0
+        self._jobs: list[Callable[[], None]] = []
+        network.hosts[node_id] = self
+
+    # -- what kind of process it is ---------------------------------------------------------
+
+    @abstractmethod
+    def _boot(self) -> None:
+        """Makes the process and its transport."""
+
+    @abstractmethod
+    def _step(self) -> float:
+        """One turn; returns after how many seconds the next is due at the latest."""
+
+    @abstractmethod
+    def _lose(self) -> None:
+        """Power off: takes from the disks what was not durable."""
+
+    @abstractmethod
+    def ask(self, operation: Operation, patience: float, answered: Callable[[Any], None]) -> None:
+        """A client's question; `answered` gets the fields of its record, or an error."""
+
+    @property
+    @abstractmethod
+    def leads(self) -> bool:
+        """The process believes that it leads."""
+
+    def packed(self, message: dict[str, Any]) -> Any:
+        """A message on its way."""
+        return message
+
+    def unpacked(self, data: Any) -> dict[str, Any]:
+        """The reverse of `packed`."""
+        message: dict[str, Any] = data
+        return message
+
+    def saying(self, target: str, message: dict[str, Any]) -> None:
+        """Every message passes by here on its way out."""
+        if self.world.trace is not None:
+            self.world.say(f"{self.node_id} -> {target}: {message}")
+
+    def sent(self, message: dict[str, Any]) -> None:
+        """A message is on its way; some processes die just then."""
+        if self.dies_voting and message.get("granted") and not message["pre_vote"]:
+            self.dies_voting = False
+            self.world.say(f"{self.node_id} is killed having voted")
+            raise Killed
+
+    def hello(self) -> Hello | None:
+        """What the process says of itself when it connects."""
+        return None
+
+    def accepts(self, peer: Machine) -> bool:
+        """Whether it talks to that one."""
+        return True
+
+    def wants(self, node_id: str) -> bool:
+        """Whether it wants to be connected to that one."""
+        return node_id in self.transport.peers
+
+    # -- the process ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the process on whatever the disks hold."""
+        self.lives += 1
+        self._spent = self._turn_at = self._busy_until = self._worker_free_at = 0.0
+        self._jobs = []
+        self.doom = None
+        try:
+            self._boot()
+        except NamestoreError as error:
+            self.watch.fatal(self, error)
+            return
+        self.running = True
+        self.world.say(f"{self.node_id} starts, life {self.lives}")
+        self.network.node_started(self.node_id, sorted(self.transport.peers))
+        self.watch.started(self)
+        self.schedule_turn(0.0)
+
+    def kill(self) -> None:
+        """Power off."""
+        if not self.running:
+            return
+        self.running = False
+        self.kills += 1
+        self.world.say(f"{self.node_id} dies")
+        self.transport.destroyed = True
+        self._lose()
+        self.network.node_died(self.node_id)
+        delay = self.world.rng.choice([0.02, 0.05, 0.5, 1.0, 4.0])
+        self.world.after(delay, lambda: None if self.running else self.start())
+
+    def pause(self, seconds: float) -> None:
+        """SIGSTOP for a while: nothing runs, messages pile up."""
+        self.world.say(f"{self.node_id} is paused for {seconds} s")
+        self.paused_until = self.world.now + seconds
+
+    def clock(self) -> float:
+        """What the process's clock shows: disk operations of this turn have taken time."""
+        return self.world.now + self._spent
+
+    def receive(self, sender: str, data: Any) -> None:
+        """A message, or (None) news of a connection."""
+        self.transport.inbox.append((sender, data))
+        self.schedule_turn(0.0)
+
+    def schedule_turn(self, delay: float) -> None:
+        """A turn no later than that, or as soon as the process can."""
+        when = max(self.world.now + delay, self.paused_until, self._busy_until)
+        if self.world.now < self._turn_at <= when:
+            return
+        self._turn_at = when
+        life = self.lives
+        self.world.at(when, lambda: self._turn(life, when))
+
+    def _turn(self, life: int, planned: float) -> None:
+        if not self.running or life != self.lives or planned != self._turn_at:
+            return
+        if self.world.now < self.paused_until:
+            self._turn_at = 0.0
+            self.schedule_turn(0.0)
+            return
+        self._spent = self._turn_at = 0.0
+        nap = self._guarded(self._work)
+        busy, self._spent = self._spent, 0.0
+        if nap is not None:
+            self.watch.turned(self)
+            self._busy_until = self.world.now + busy
+            if self.transport.inbox or self._jobs:
+                nap = 0.0
+            self.schedule_turn(busy + max(nap, _TURN_EVERY_MIN_S))
+
+    def _work(self) -> float:
+        jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            job()
+        return self._step()
+
+    def _guarded(self, work: Callable[[], float]) -> float | None:
+        """None: the process did not survive it."""
+        try:
+            return work()
+        except Killed:
+            pass
+        except DiskFailed as error:
+            if not self.disk_fails:
+                self.watch.fatal(self, error)
+            self.world.say(f"{self.node_id} stops: {error}")
+        except NamestoreError as error:
+            self.watch.fatal(self, error)
+        self.kill()
+        return None
+
+    @property
+    def disk_fails(self) -> bool:
+        """Its disk is full."""
+        return False
+
+    def background(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """The process's one worker thread: does a job at some moment, reports at a later one."""
+        world, life, rng = self.world, self.lives, self.world.rng
+        at = max(world.now, self._worker_free_at) + 0.005 + 0.1 * rng.random()
+        self._worker_free_at = at
+
+        def finish() -> None:
+            if not self.running or life != self.lives:
+                return
+            if world.now < self.paused_until:
+                world.at(self.paused_until, finish)
+                return
+            try:
+                result = job()
+            except Killed:
+                self.kill()
+                return
+            except Exception as error:  # noqa: BLE001  # as an executor does
+                result = error
+            self._jobs.append(lambda: done(result))
+            self.schedule_turn(0.02 * rng.random())
+
+        world.at(at, finish)
+
+    # -- disk -------------------------------------------------------------------------------
+
+    def on_disk(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        """A disk operation: it takes time, and the process may die before, or after, it."""
+        world, rng = self.world, self.world.rng
+
+        def operation(*arguments: Any) -> Any:
+            kill = world.chance(self.disk.kill_chance)
+            if self.doom is not None:
+                self.doom -= 1
+                kill = kill or self.doom <= 0
+            if kill:
+                world.say(f"{self.node_id} is killed at {name}")
+                if rng.random() < 0.5:
+                    raise Killed
+            if name == "sync":
+                self._spent += self.disk.sync_max * rng.random()
+                if world.chance(self.disk.stall_chance):
+                    self._spent += 2.0 * rng.random()
+            result = real(*arguments)
+            if kill:
+                raise Killed
+            return result
+
+        return operation

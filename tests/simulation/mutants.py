@@ -1,0 +1,33 @@
+"""Deliberate faults, one at a time in the real engine: does the simulator find each of them?"""
+
+from __future__ import annotations
+
+from namestore.raft.engine import Engine
+from tests.simulation import mutants_agreement as agreement
+from tests.simulation import mutants_service as service
+
+MUTANTS: tuple[type[Engine], ...] = (
+    agreement.SaysBeforeSync,
+    agreement.VoteNotKept,
+    agreement.VoteForgotten,
+    agreement.CountsUnsynced,
+    agreement.ShortensTooEarly,
+    agreement.VotesTwice,
+    agreement.VotesForAnyLog,
+    agreement.TrustsOldLeader,
+    agreement.CountsOldAnswers,
+    agreement.CutsOnEveryAppend,
+    agreement.CutsCommitted,
+    agreement.CommitsWhatItHas,
+    agreement.AcknowledgesWhatItHas,
+    agreement.CommitsOlderTerms,
+    service.ReadsUnconfirmed,
+    service.ReadsTooEarly,
+    service.ReadsUnapplied,
+    service.SaysCertainlyNot,
+    service.AppliesTwice,
+    service.SkipsOne,
+    service.RequestsForgotten,
+    service.SnapshotWithoutRequests,
+    service.SnapshotKeepsLog,
+)

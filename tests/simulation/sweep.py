@@ -1,0 +1,130 @@
+"""Many seeds, on several cores: runs them, counts what happened, reports what was found."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tests.simulation.attempt import MUTANT_NAMES, PLAIN, Ending, attempt
+from tests.simulation.plan import Plan
+
+_PROGRESS_EVERY_S = 10.0
+
+
+@dataclass
+class Tally:
+    """What many runs did together."""
+
+    began: float = field(default_factory=time.monotonic)
+    seeds: int = 0
+    found: list[Ending] = field(default_factory=list)
+    events: int = 0
+    messages: int = 0
+    elections: int = 0
+    kills: int = 0
+    snapshots: int = 0
+    operations: int = 0
+    seconds: float = 0.0
+
+    def add(self, ending: Ending) -> None:
+        """Counts a run in."""
+        self.seeds += 1
+        result = ending.result
+        if result is None:
+            self.found.append(ending)
+            return
+        self.events += result.events
+        self.messages += result.messages
+        self.elections += result.elections
+        self.kills += result.kills
+        self.snapshots += result.snapshots
+        self.operations += result.operations
+        self.seconds += result.seconds
+
+    def summary(self) -> str:
+        """One line."""
+        wall = max(time.monotonic() - self.began, 1e-9)
+        return (
+            f"{self.seeds} seeds, {len(self.found)} violations, {self.events} events, "
+            f"{self.messages} messages, {self.operations} operations, {self.elections} elections, "
+            f"{self.kills} kills, {self.snapshots} snapshots, {self.seconds / 3600:.2f} simulated "
+            f"hours in {wall:.0f} s ({self.seconds / 3600 / wall:.4f} hours a second)"
+        )
+
+
+def sweep(
+    seeds: Iterable[int],
+    jobs: int,
+    subject: str = "",
+    say: Callable[[str], None] = print,
+    seconds_max: float = float("inf"),
+) -> Tally:
+    """Runs the seeds, and says at once what was found and how to see it again.
+
+    Args:
+        seconds_max: No run begins after so much wall time.
+    """
+    tally = Tally()
+    told_at = tally.began
+    for ending in _endings(seeds, jobs, subject):
+        tally.add(ending)
+        if ending.check:
+            say(f"seed {ending.plan.seed}: {ending.told}")
+            say(f"  {command('replay', ending.plan, subject)} --trace")
+        now = time.monotonic()
+        if now - told_at > _PROGRESS_EVERY_S:
+            told_at = now
+            say(f"... {tally.summary()}")
+        if now - tally.began > seconds_max:
+            break
+    return tally
+
+
+def command(verb: str, plan: Plan, subject: str = "") -> str:
+    """What to type to see a run again."""
+    with_subject = f" --subject {subject}" if subject else ""
+    return f"python -m tests.simulation {verb} {plan.arguments()}{with_subject}"
+
+
+def _endings(seeds: Iterable[int], jobs: int, subject: str) -> Iterator[Ending]:
+    todo = ((seed, subject) for seed in seeds)
+    if jobs <= 1:
+        yield from map(_one, todo)
+        return
+    # Forked at once, before there are threads; fresh workers now and then, for their memory.
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=200) as pool:
+        yield from pool.imap_unordered(_one, todo)
+
+
+def _one(task: tuple[int, str]) -> Ending:
+    seed, subject = task
+    return attempt(Plan.draw(seed), subject)
+
+
+@dataclass
+class Hunt:
+    """How one planted fault fared. `ending`: what found it; None: it lives."""
+
+    subject: str
+    seeds: int
+    ending: Ending | None
+
+
+def hunt(subject: str, first: int, seeds_max: int, jobs: int) -> Hunt:
+    """Runs seeds over a faulty engine until one finds the fault."""
+    count = 0
+    for ending in _endings(range(first, first + seeds_max), jobs, subject):
+        count += 1
+        if ending.check:
+            return Hunt(subject, count, ending)
+    return Hunt(subject, count, None)
+
+
+def hunt_all(first: int, seeds_max: int, jobs: int, only: list[str]) -> Iterator[Hunt]:
+    """Every planted fault, and plain PySyncObj."""
+    for subject in itertools.chain(MUTANT_NAMES, [PLAIN]):
+        if not only or subject in only:
+            yield hunt(subject, first, seeds_max, jobs)
