@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults import kill_loop, power_loss
+from tests.faults import kill_loop, power_loss, syncs
 
 
 def _tell(text: str) -> None:
@@ -32,6 +32,10 @@ def _power(path: Path, arguments: argparse.Namespace) -> object:
     return power_loss.lose_power(recorded, path / "images", arguments.points, arguments.seed, _tell)
 
 
+def _syncs(path: Path, arguments: argparse.Namespace) -> object:
+    return syncs.count_syncs(path, arguments.nodes, arguments.callers, arguments.names)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -42,7 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     power.add_argument("--names", type=int, default=200, help="names to register")
     power.add_argument("--points", type=int, default=200, help="places; three images for each")
     power.set_defaults(run=_power)
-    for command in (kills, power):
+    counting = commands.add_parser("syncs", help="syncs of the disk, counted under load")
+    counting.add_argument("--nodes", type=int, default=3)
+    counting.add_argument("--callers", type=int, default=64, help="at the same time")
+    counting.add_argument("--names", type=int, default=100, help="registered by each caller")
+    counting.set_defaults(run=_syncs)
+    for command in (kills, power, counting):
         command.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     return parser
 

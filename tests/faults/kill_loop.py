@@ -19,7 +19,6 @@ from namestore import NameStore
 from namestore.localcluster import LocalCluster
 from tests.faults.load import Load, running_load
 from tests.support.cluster import SERVE_SECONDS, finish, running_cluster
-from tests.support.eventually import eventually
 from tests.support.history import History
 
 # Small, so that logs are shortened and snapshots are taken while nodes are killed.
@@ -85,7 +84,7 @@ def _kill_on(
 ) -> None:
     with NameStore(cluster.endpoints, timeout=SERVE_SECONDS) as store:
         while tally.kills < kills:
-            _wait_for_answers(load)
+            load.wait_for_answers(_ANSWERS_BETWEEN)
             time.sleep(random.random() * 0.5)  # the moment within a heartbeat, a sync, a message
             victims = list(cluster.node_ids)
             if random.random() < 0.7:
@@ -113,14 +112,3 @@ def _kill(cluster: LocalCluster, victims: list[str]) -> int:
     for node_id in victims:
         cluster.kill(node_id)
     return sum(killed)
-
-
-def _wait_for_answers(load: Load) -> None:
-    load.read()
-    goal = load.answered + _ANSWERS_BETWEEN
-
-    def arrived() -> bool:
-        load.read()
-        return load.answered >= goal
-
-    eventually(arrived, f"{_ANSWERS_BETWEEN} answers", SERVE_SECONDS)

@@ -16,6 +16,8 @@ from pathlib import Path
 from namestore import NameStore
 from namestore.localcluster import LocalCluster
 from tests.faults.load_process import LASTING, Task, read_operation
+from tests.support.cluster import SERVE_SECONDS
+from tests.support.eventually import eventually
 from tests.support.history import Operation, Said
 from tests.support.linearizability import Violation
 
@@ -53,6 +55,17 @@ class Load:
             self._read[number] += len(whole)
             for line in whole.decode().splitlines():
                 self._note(read_operation(line))
+
+    def wait_for_answers(self, more: int) -> None:
+        """Waits until so many more calls were answered."""
+        self.read()
+        goal = self.answered + more
+
+        def arrived() -> bool:
+            self.read()
+            return self.answered >= goal
+
+        eventually(arrived, f"{more} more answers", SERVE_SECONDS)
 
     def _note(self, operation: Operation) -> None:
         self.operations.append(operation)

@@ -17,7 +17,12 @@ _LINE = re.compile(rb"(\d+) +(?:(\d+\.\d+) )?(.*)")
 _CALL = re.compile(rb"(\w+)\((.*)\) += (-?\d+)(?:<([^>]*)>)?", re.DOTALL)
 _RESUMED = re.compile(rb"<\.\.\. \w+ resumed>(.*)", re.DOTALL)
 _UNFINISHED = b" <unfinished ...>"
+_DURATION = re.compile(rb" <(\d+\.\d+)>$")
 _STRING = re.compile(rb'"((?:\\x[0-9a-f]{2})*)"(?:\.\.\.)?')
+
+
+# Options: with the time of each call, and how long it took.
+TIMES = ("-ttt", "-T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Call:
         result: What it returned.
         result_path: Of the descriptor that it returned.
         began: Its place in the trace; `ended`: that of its return. Not before `began`.
-        began_at: Seconds since the epoch; 0 where the trace has no times. `ended_at` likewise.
+        began_at: Seconds since the epoch; 0 unless traced with `TIMES`. `ended_at` likewise.
     """
 
     name: str
@@ -62,12 +67,17 @@ def strace_command(output: Path, calls: Sequence[str], *options: str) -> list[st
 
     The command keeps the pid that is started: strace becomes its grandchild.
     """
+    traced = ",".join(calls)
+    common = ["-D", "-f", "--seccomp-bpf", "-y", "-xx", "-q", "-e", "signal=none"]
+    return [strace_path(), *common, *options, "-e", f"trace={traced}", "-o", str(output)]
+
+
+def strace_path() -> str:
+    """Where strace is. Raises FileNotFoundError."""
     strace = shutil.which("strace")
     if strace is None:
         raise FileNotFoundError("strace is not installed")
-    traced = ",".join(calls)
-    common = ["-D", "-f", "--seccomp-bpf", "-y", "-xx", "-q", "-e", "signal=none"]
-    return [strace, *common, *options, "-e", f"trace={traced}", "-o", str(output)]
+    return strace
 
 
 def read_calls(path: Path) -> list[Call]:
@@ -91,11 +101,12 @@ def _calls(lines: list[bytes]) -> Iterator[Call]:
         if text.endswith(_UNFINISHED):
             open_calls[thread] = number, at, text.removesuffix(_UNFINISHED)
             continue
-        began, began_at = number, at
+        began = number
         resumed = _RESUMED.fullmatch(text)
         if resumed is not None:
-            began, began_at, head = open_calls.pop(thread)
+            began, at, head = open_calls.pop(thread)
             text = head + resumed[1]
+        duration = _DURATION.search(text)
         call = _CALL.match(text)
         if call is not None and int(call[3]) >= 0:
             yield Call(
@@ -105,8 +116,8 @@ def _calls(lines: list[bytes]) -> Iterator[Call]:
                 unescaped(call[4] or b"").decode(),
                 began,
                 number,
-                began_at,
                 at,
+                at + float(duration[1] if duration else 0),
             )
     # Calls that had not returned at the end are left out: they can only be writes that nothing
     # waited for, or syncs that covered nothing yet.

@@ -1,0 +1,24 @@
+"""An answer comes after a sync, and callers who ask at the same time share one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.syncs import count_syncs
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif("not __import__('shutil').which('strace')", reason="no strace"),
+]
+
+
+@pytest.mark.parametrize("nodes", (1, 3))
+def test_grants_follow_a_sync_and_share_it(tmp_path: Path, nodes: int) -> None:
+    """A majority synced within each call; 64 callers need far fewer syncs than names."""
+    tally = count_syncs(tmp_path, nodes, callers=64, names=10)
+
+    assert tally.grants == 640
+    for syncs in tally.syncs:
+        assert 0 < syncs < tally.grants / 2
