@@ -7,12 +7,16 @@ STAMP := $(VENV)/.namestore-installed
 # Scratch directories of tests stay inside the clone, apart from those of another run beside this.
 PYTEST := mkdir -p .pytest_tmp && $(PYTHON) -m pytest --basetemp=.pytest_tmp/$$$$
 FAST_TESTS := $(wildcard tests/unit tests/properties tests/contract tests/golden)
+# Of `simulate`: how many runs, the first of them, and in how many processes.
+SEEDS ?= 200
+FIRST_SEED ?= 1
+JOBS ?= 2
 
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env protos check-protos lint format check test demo clean
+.PHONY: help env protos check-protos lint format check test simulate demo clean
 .NOTPARALLEL:
 
 help: ## Say what can be made (this is what plain `make` does)
@@ -45,6 +49,9 @@ check: lint ## Everything that is fast: lint, and tests without processes or soc
 
 test: lint ## Every check and every test; some start real clusters on loopback
 	$(PYTEST)
+
+simulate: env ## Whole clusters on simulated time, disks and network; SEEDS= FIRST_SEED= JOBS=
+	$(PYTHON) -m tests.simulation run --seeds $(SEEDS) --first $(FIRST_SEED) --jobs $(JOBS)
 
 demo: env ## Three nodes on this machine, shown at work, with words to go with it
 	@$(PYTHON) examples/demo.py
