@@ -13,6 +13,7 @@ Invariant: an acknowledgement leaves only after the sync of everything it speaks
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from namestore.errors import InvariantViolation
@@ -156,6 +157,16 @@ class Following(Elections):
         self._hold(peer, answer)
 
     # -- membership as the log has it -------------------------------------------------------
+
+    @property
+    def agreed_membership(self) -> Membership:
+        """The newest membership, under the cluster id that is committed; none before.
+
+        Two nodes can each believe to have begun the cluster, and one of them is wrong: a cluster
+        id of its own must not keep it from hearing the other.
+        """
+        agreed = [m.cluster_id for index, m in self._memberships if index <= self.commit_index]
+        return replace(self._membership, cluster_id=agreed[-1] if agreed else "")
 
     def _learn_memberships(self, entries: list[LogEntry]) -> None:
         for entry in entries:

@@ -86,25 +86,21 @@ class Snapshots(Replication):
         self._wanting.clear()
 
     def _offer_snapshots(self, now: float) -> None:
-        """Makes a checkpoint when somebody needs one, tells of it, and lets go of an idle one."""
-        offer = self._offer
-        if offer is not None and (
-            now - offer.used_at > _OFFER_IDLE_S
-            or (self._wanting and offer.checkpoint.meta.applied_index < self._log.first_index - 1)
-        ):
-            offer.checkpoint.release()
-            offer = self._offer = None
-        if not self._wanting or not self.is_leader:
-            return
+        """Makes a checkpoint when somebody is there to fetch it; lets go of it when it is idle."""
+        offer, wanting = self._offer, sorted(filter(self.is_connected, self._wanting))
         if offer is None:
-            self._prepare_offer(now)
+            if wanting and self.is_leader:
+                self._prepare_offer(now)
+        elif offer.files is None:  # it is being read, however long that takes
             return
-        if offer.files is None:
-            return
-        for peer in sorted(self._wanting):
-            if now - offer.told_at.get(peer, -1e9) >= self.settings.timing.election_min:
-                offer.told_at[peer] = now
-                self._send(peer, self._offer_message(offer))
+        elif now - offer.used_at > _OFFER_IDLE_S or not self.is_leader:
+            offer.checkpoint.release()
+            self._offer = None
+        else:
+            for peer in wanting:
+                if now - offer.told_at.get(peer, -1e9) >= self.settings.timing.election_min:
+                    offer.told_at[peer] = now
+                    self._send(peer, self._offer_message(offer))
 
     def _prepare_offer(self, now: float) -> None:
         snapshot_id = self._rng.getrandbits(128).to_bytes(16, "big")
@@ -160,6 +156,8 @@ class Snapshots(Replication):
                 raise InvariantViolation(f"{peer} has more committed entries than its leader")
             self._wanting.discard(peer)
             progress.installed(message["last_index"])
+        elif self._offer is not None:
+            self._offer.used_at = self._clock()
 
     # -- follower: fetching -----------------------------------------------------------------
 
@@ -168,10 +166,11 @@ class Snapshots(Replication):
             return
         self._follow(peer, message["term"])
         if message["last_index"] <= self.commit_index:
-            self._answer_snapshot(peer, message["snapshot_id"], self.commit_index)
+            self._answer_snapshot(peer, message["snapshot_id"], self.commit_index, True)
             return
         arrival = self._arrival
         if arrival is not None and arrival.verifying:
+            self._answer_snapshot(peer, arrival.snapshot_id, self.commit_index, False)
             return
         if arrival is None or arrival.snapshot_id != message["snapshot_id"]:
             files = [CheckpointFile(*file) for file in message["files"]]
@@ -224,7 +223,7 @@ class Snapshots(Replication):
             self._install(arrival)
         else:
             self._incoming.discard()
-        self._answer_snapshot(arrival.leader_id, arrival.snapshot_id, self.commit_index)
+        self._answer_snapshot(arrival.leader_id, arrival.snapshot_id, self.commit_index, True)
 
     def _install(self, arrival: _Arrival) -> None:
         """Replaces the state first, then the log.
@@ -247,13 +246,13 @@ class Snapshots(Replication):
         self._incoming.discard()
         _log.info("snapshot.installed", index=arrival.last_index)
 
-    def _answer_snapshot(self, peer: str, snapshot_id: bytes, index: int) -> None:
+    def _answer_snapshot(self, peer: str, snapshot_id: bytes, index: int, installed: bool) -> None:
         answer: Message = {
             "type": "snapshot_result",
             "term": self.term,
             "snapshot_id": snapshot_id,
             "last_index": index,
-            "installed": True,
+            "installed": installed,
         }
         self._hold(peer, answer)
 
