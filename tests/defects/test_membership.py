@@ -1,0 +1,111 @@
+"""Beginnings and changes of a cluster: whose disk counts, and what it is counted for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from namestore.raft.membership import Member, Membership
+from namestore.raft.messages import decode
+from namestore.raft.orders import Add
+from namestore.raft.settings import Bounds
+from tests.defects.ours import OurCluster
+
+
+def _one_voter(newcomer: str = "b") -> OurCluster:
+    """A cluster of a alone, with another process beside it that is no member yet."""
+    cluster = OurCluster(f"a{newcomer}", Bounds(entry_commands=1))
+    cluster.membership = Membership((Member("a", "a:1", "a:2"),))
+    cluster.start()
+    cluster.elect("a")
+    return cluster
+
+
+def _add(cluster: OurCluster, node: str) -> list[Any]:
+    heard: list[Any] = []
+    cluster.engines["a"].order(Add(node, f"{node}:1", f"{node}:2"), 10**6, heard.append)
+    return heard
+
+
+class Killed(BaseException):
+    """The power fails here."""
+
+
+def test_a_leader_by_its_own_vote_speaks_after_it_is_durable() -> None:
+    """One leader per term (paper, 5.2), also when one vote is a majority: what a learner received
+    of a leadership that a crash undid could otherwise differ from what the same term brings
+    later."""
+    cluster = _one_voter()
+    _add(cluster, "b")
+    cluster.turn("a")
+    cluster.cut("a", "b")  # so that it stays a learner
+    cluster.heal("a", "b")
+    cluster.crash("a")
+    cluster.restart("a")
+    log = cluster.disks["a"].log
+    synced, before = log.sync, cluster.engines["a"].term
+
+    def fail() -> None:
+        if log.term > before and log.last_index > log.synced_index:
+            raise Killed
+        synced()
+
+    log.sync = fail  # type: ignore[method-assign]
+    cluster.write("a", "n:alice", "bob")
+    with pytest.raises(Killed):
+        cluster.turn("a", campaign=True)
+    spoken = {decode(message)["term"] for message in cluster.in_flight("a", "b")}
+    log.sync = synced  # type: ignore[method-assign]
+    assert all(term <= log.durable_vote[0] for term in spoken)
+
+
+def test_the_first_leader_knows_every_members_disk() -> None:
+    """Nobody leads a new cluster while a member is away: its data directory would stay unknown,
+    and another one could take its place unnoticed (defect 7)."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    cluster.turn("a", campaign=True)
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    cluster.cut("a", "c")
+    cluster.turn("a")
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    engine = cluster.engines["a"]
+    assert not engine.is_leader
+    cluster.heal("a", "c")
+    cluster.elect("a")
+    assert all(member.incarnation for member in engine.membership.members)
+
+
+def test_a_newcomer_counts_only_for_what_its_present_disk_holds() -> None:
+    """A learner that is wiped before it becomes a voter begins anew: what the disk before had
+    acknowledged is not on this one (thesis, 4.2.1)."""
+    cluster = _one_voter()
+    for number in range(100):
+        cluster.write("a", f"n:{number}", "u")
+        cluster.turn("a")
+    added = _add(cluster, "b")
+    for _ in range(20):
+        cluster.pass_time()
+        cluster.turn("a")
+        cluster.deliver("a", "b")
+        if cluster.disks["b"].log.last_index >= cluster.disks["a"].log.last_index:
+            break
+        cluster.deliver("b", "a")
+    # Its acknowledgement is heard in the same turn in which the connection ends.
+    for message in cluster.take("b", "a"):
+        cluster.wires["a"].hear("b", message)
+    cluster.crash("b")
+    cluster.turn("a")
+    assert added == []
+    cluster.wipe("b")
+    cluster.restart("b")
+    cluster.turn("a")
+    cluster.deliver("a", "b")
+    promoted = "b" in cluster.engines["a"].membership.voters
+    assert not promoted or cluster.disks["b"].log.last_index > 90
+    cluster.settle(seconds=5)
+    assert cluster.owner("b", "n:99") == "u"
+    assert "b" in cluster.engines["a"].membership.voters
