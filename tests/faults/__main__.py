@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults import kill_loop, power_loss, syncs
+from tests.faults import kill_loop, power_loss, receiving, syncs
 
 
 def _tell(text: str) -> None:
@@ -32,6 +32,17 @@ def _power(path: Path, arguments: argparse.Namespace) -> object:
     return power_loss.lose_power(recorded, path / "images", arguments.points, arguments.seed, _tell)
 
 
+def _receiving(path: Path, arguments: argparse.Namespace) -> object:
+    received = receiving.record_receiver(path)
+    _tell("recorded; now losing power")
+    (path / "images").mkdir()
+    images = receiving.lose_power_while_receiving(
+        received, path / "images", arguments.points, arguments.seed
+    )
+    names = len(received.earlier) + len(received.grants)
+    return f"{images} images, up to {names} acknowledged names: every image opens; 0 lost"
+
+
 def _syncs(path: Path, arguments: argparse.Namespace) -> object:
     return syncs.count_syncs(path, arguments.nodes, arguments.callers, arguments.names)
 
@@ -46,12 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     power.add_argument("--names", type=int, default=200, help="names to register")
     power.add_argument("--points", type=int, default=200, help="places; three images for each")
     power.set_defaults(run=_power)
+    arriving = commands.add_parser("receiving", help="power loss while a snapshot arrives")
+    arriving.add_argument("--points", type=int, default=200, help="places; three images for each")
+    arriving.set_defaults(run=_receiving)
     counting = commands.add_parser("syncs", help="syncs of the disk, counted under load")
     counting.add_argument("--nodes", type=int, default=3)
     counting.add_argument("--callers", type=int, default=64, help="at the same time")
     counting.add_argument("--names", type=int, default=100, help="registered by each caller")
     counting.set_defaults(run=_syncs)
-    for command in (kills, power, counting):
+    for command in (kills, power, arriving, counting):
         command.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     return parser
 

@@ -25,7 +25,7 @@ from tests.support.linearizability import Violation
 _ROOT = Path(__file__).resolve().parents[2]
 _RECORD_SECONDS = 300
 # More than any single write has.
-_STRING_BYTES_MAX = str(1 << 26)
+STRING_BYTES_MAX = str(1 << 26)
 # LMDB's table of readers lives in shared memory; only the processes that have it open need it.
 _IN_SHARED_MEMORY = "lock.mdb"
 
@@ -95,7 +95,7 @@ def record(path: Path, names: int) -> Recorded:
     command = [sys.executable, "-m", "tests.faults.recorded_writer"]
     command += [str(data), str(marks), str(names)]
     subprocess.run(
-        [*strace_command(trace, CALLS, "-s", _STRING_BYTES_MAX), *command],
+        [*strace_command(trace, CALLS, "-s", STRING_BYTES_MAX), *command],
         cwd=_ROOT,
         timeout=_RECORD_SECONDS,
         check=True,

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.disk import Naming, Recording, Write
 from tests.faults.power_loss import Recorded, check_image, lose_power, record
+from tests.faults.receiving import lose_power_while_receiving, record_receiver
 from tests.faults.trace import Call
 from tests.support.linearizability import Violation
 
@@ -28,6 +29,17 @@ def test_power_loss_loses_no_acknowledged_name(recorded: Recorded, tmp_path: Pat
     tally = lose_power(recorded, tmp_path, points=10, seed=2)
 
     assert tally.images == 30
+
+
+@needs_strace
+@pytest.mark.timeout(240)
+def test_power_loss_while_a_snapshot_arrives(tmp_path: Path) -> None:
+    """Before, while and after it is installed: the follower starts, and lacks no granted name."""
+    received = record_receiver(tmp_path)
+    (tmp_path / "images").mkdir()
+
+    assert received.known(1 << 62), "no grant needed the follower"
+    assert lose_power_while_receiving(received, tmp_path / "images", points=12, seed=4) == 36
 
 
 @needs_strace
