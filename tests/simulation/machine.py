@@ -46,7 +46,7 @@ class Machine(ABC):
         self.kills = 0
         self.skew_ms = world.rng.randrange(-500, 500)
         self.doom: int | None = None
-        self.dies_voting = False
+        self.dies_voting = self._back_soon = False
         self.paused_until = 0.0
         self._busy_until = 0.0
         self._spent = 0.0  # by disk operations of this turn
@@ -96,6 +96,7 @@ class Machine(ABC):
         """A message is on its way; some processes die just then."""
         if self.dies_voting and message.get("granted") and not message["pre_vote"]:
             self.dies_voting = False
+            self._back_soon = True
             self.world.say(f"{self.node_id} is killed having voted")
             raise Killed
 
@@ -140,7 +141,8 @@ class Machine(ABC):
         self.transport.destroyed = True
         self._lose()
         self.network.node_died(self.node_id)
-        delay = self.world.rng.choice([0.02, 0.05, 0.5, 1.0, 4.0])
+        delay = 0.005 if self._back_soon else self.world.rng.choice([0.05, 0.5, 1.0, 4.0])
+        self._back_soon = False
         self.world.after(delay, lambda: None if self.running else self.start())
 
     def pause(self, seconds: float) -> None:

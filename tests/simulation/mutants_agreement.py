@@ -37,14 +37,17 @@ class VoteNotKept(Engine):
         self._log.save_vote = real  # type: ignore[method-assign]
 
 
+def _forget_vote(engine: Any) -> None:
+    engine._SyncObj__votedForNodeId = None
+    engine._log._base = engine._log._base._replace(voted_for=None)
+
+
 class VoteForgotten(Engine):
     """A restarted node has forgotten its vote, and gives another."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._SyncObj__votedForNodeId = None
-        log: Any = self._log
-        log._base = log._base._replace(voted_for=None)
+        _forget_vote(self)
 
 
 class CountsUnsynced(Engine):
@@ -73,17 +76,12 @@ class ShortensTooEarly(Engine):
 
 
 class VotesTwice(Engine):
-    """Every candidate of the term gets the vote."""
+    """Every candidate of the term gets the vote of a follower."""
 
-    @property
-    def voted_for(self) -> str | None:
-        return None
-
-    def _set_term(self, term: int, voted_for: str | None) -> None:
-        self._SyncObj__votedForNodeId = None
-        log: Any = self._log
-        log._base = log._base._replace(voted_for=None)
-        super()._set_term(term, voted_for)
+    def _on_request_vote(self, peer: str, message: Message) -> None:
+        if not message["pre_vote"] and not self.is_candidate and not self.is_leader:
+            _forget_vote(self)
+        super()._on_request_vote(peer, message)
 
 
 class VotesForAnyLog(Engine):

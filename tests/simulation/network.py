@@ -74,7 +74,7 @@ class Network:
                 link.draining = -1
                 host.receive(target, None)
                 return
-            self.world.after(0.1 + 0.1 * self.world.rng.random(), attempt)
+            self.world.after(0.02 + 0.18 * self.world.rng.random(), attempt)
 
         self.world.after(0.001 + 0.02 * self.world.rng.random(), attempt)
 

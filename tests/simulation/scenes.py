@@ -120,14 +120,20 @@ def _comeback(plan: Plan, rng: random.Random) -> Plan:
         size=5,
         clients=8,
         homes=1,
-        affinity=0.95,
+        affinity=rng.choice([0.8, 0.95]),
         registers=0.5,
         releases=0.4,
         pause=0.05,
         inbox=0,
         links=LinkFaults(delay_max=rng.choice([0.002, 0.01, 0.06]), notice_max=0.05),
         disk=DiskFaults(),
-        bounds=replace(plan.bounds, entry_commands=1, window_messages=64, pending_commands=20_000),
+        bounds=replace(
+            plan.bounds,
+            entry_commands=1,
+            window_messages=64,
+            pending_commands=20_000,
+            log_entries=rng.choice([2, 3, 100_000]),
+        ),
         every={"comeback": 1.0},
     )
 
@@ -139,7 +145,7 @@ def _elections(plan: Plan, rng: random.Random) -> Plan:
         size=rng.choice([3, 5, 5]),
         clients=2,
         links=LinkFaults(delay_max=rng.choice([0.06, 0.2, 0.4]), notice_max=0.05),
-        every=_only(plan, {"kill_voter": 0.5, "depose": 2.5, "transfer": 2.5}, rng),
+        every=_only(plan, {"kill_voter": 0.3, "depose": 2.5, "transfer": 2.5}, rng),
     )
 
 

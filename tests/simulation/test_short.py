@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REGRESSIONS: dict[str, Plan] = {
     "an answer of an older term arrives when its receiver leads again": Plan.draw(2),
     "a leader cut off from its followers is still asked": Plan.draw(5),
+    "a vote is on its way when the voter dies": Plan.draw(1),
+    "a longer log is replaced by a snapshot": Plan.draw(15),
 }
 
 
