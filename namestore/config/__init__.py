@@ -1,7 +1,14 @@
 """cluster.toml: what it says (`model`), how it is read and what is refused (`loading`)."""
 
 from namestore.config.addresses import is_loopback, split_address
-from namestore.config.loading import DEV_GRPC_ADDRESS, check_node, dev_config, load
+from namestore.config.loading import (
+    DEV_GRPC_ADDRESS,
+    NODES_MAX,
+    check_node,
+    dev_config,
+    load,
+    unusable_node_id,
+)
 from namestore.config.model import (
     ClusterConfig,
     LimitsConfig,
@@ -12,6 +19,7 @@ from namestore.config.model import (
 
 __all__ = [
     "DEV_GRPC_ADDRESS",
+    "NODES_MAX",
     "ClusterConfig",
     "LimitsConfig",
     "NodeConfig",
@@ -22,4 +30,5 @@ __all__ = [
     "is_loopback",
     "load",
     "split_address",
+    "unusable_node_id",
 ]

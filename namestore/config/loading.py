@@ -104,6 +104,13 @@ def check_node(config: ClusterConfig, node_id: str) -> NodeConfig:
     return node
 
 
+def unusable_node_id(node_id: str) -> str | None:
+    """Why no node can be called so; None: one can."""
+    if _NODE_ID.fullmatch(node_id):
+        return None
+    return "must be 1 to 63 letters, digits, dots, dashes or underscores"
+
+
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
@@ -141,8 +148,8 @@ def _nodes(top: Table) -> tuple[NodeConfig, ...]:
 
 def _node(table: Table) -> NodeConfig:
     node_id = table.text("id", remedy='give the node a name, such as id = "n1"')
-    if not _NODE_ID.fullmatch(node_id):
-        table.refuse("id", "must be 1 to 63 letters, digits, dots, dashes or underscores")
+    if unusable := unusable_node_id(node_id):
+        table.refuse("id", unusable)
     node = NodeConfig(
         id=node_id,
         grpc=table.address("grpc", 'write where callers reach it, such as "127.0.0.1:7101"'),

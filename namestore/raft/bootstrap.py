@@ -64,18 +64,28 @@ def all_new(
     return all(greeting is not None and greeting.fresh for greeting in greetings)
 
 
-def reason_to_refuse(membership: Membership, peer: Greeting) -> str | None:
-    """Why `peer` is not the member it says it is; None: it may be."""
+def reason_to_refuse(
+    membership: Membership, peer: Greeting, *, outsider: bool = False
+) -> str | None:
+    """Why `peer` is not the member it says it is; None: it may be.
+
+    Args:
+        membership: The newest that this node knows.
+        peer: What the other one says of itself.
+        outsider: This node does not count in `membership`. It may be catching up on times when
+            another data directory stood behind the peer's id, and must not judge by them.
+    """
     if membership.cluster_id and peer.cluster_id and membership.cluster_id != peer.cluster_id:
         return (
             f"{peer.node_id} belongs to cluster {peer.cluster_id}, "
             f"this node to {membership.cluster_id}"
         )
     member = membership.get(peer.node_id)
-    if member is None or not member.incarnation or member.incarnation == peer.incarnation:
+    if outsider or member is None or member.incarnation in ("", peer.incarnation):
         return None
     return (
         f"{peer.node_id} has a data directory that this cluster does not know: it lost its disk, "
         "or was given another one. It could have voted before, so it may not come back under this "
-        "id as it is: restore its data directory, or replace the member"
+        "id as it is: restore its data directory, or replace the member with "
+        f"namestore-server --config CONFIG --node {peer.node_id} --wipe-and-rejoin"
     )

@@ -5,17 +5,25 @@ Membership changes one voter at a time, each committed before the next begins (R
 caught up (4.2.1). Who is removed is still told so: the leader sends it the log up to the entry that
 removes it; it stops once it has applied that.
 
-Orders given to a follower travel to the leader. Invariant: no order begins while the newest
-membership in the leader's log is not committed.
+Orders given to a follower travel to the leader. An order that is given again while it is carried
+out joins it. Invariant: no order begins while the newest membership in the leader's log is not
+committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from namestore.errors import ChangeUnderWay, InvalidRequest, NoLeader, OutcomeUnknown
+from namestore.config import NODES_MAX
+from namestore.errors import (
+    ChangeUnderWay,
+    InvalidRequest,
+    NamestoreError,
+    NoLeader,
+    NoQuorum,
+    OutcomeUnknown,
+)
 from namestore.logs import get_logger
 from namestore.raft.base import Message
 from namestore.raft.following import KIND_MEMBERSHIP
@@ -31,10 +39,8 @@ from namestore.raft.orders import (
     encode_answer,
     encode_order,
 )
-from namestore.raft.requests import Requests
 from namestore.raft.settings import Settings
-
-OrderDone = Callable[[OrderAnswer], None]
+from namestore.raft.transfers import OrderDone, Transfers
 
 # A newcomer counts as caught up when it lacks no more entries than this.
 _CAUGHT_UP_ENTRIES = 64
@@ -49,24 +55,37 @@ class _Change:
     """The change under way on this leader.
 
     Attributes:
+        waiting: Told what became of it.
         index: Of the membership entry that must be committed next.
         newcomer: To be made a voter once it has caught up; empty: nothing is left to do.
+        incarnation: Of the newcomer's data directory that is being caught up.
     """
 
+    order: Order
     deadline: float
     term: int
-    done: OrderDone
+    waiting: list[OrderDone]
     index: int
     newcomer: str = ""
+    incarnation: str = ""
 
 
-class Changes(Requests):
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """An order that was sent to a leader."""
+
+    order: Order
+    deadline: float
+    leader_id: str
+    done: OrderDone
+
+
+class Changes(Transfers):
     """The layer of operators."""
 
     def __init__(self, transport: Any, settings: Settings) -> None:
         self._change: _Change | None = None
-        self._transfers: list[tuple[float, int, OrderDone]] = []
-        self._ordered: dict[int, tuple[float, OrderDone]] = {}
+        self._ordered: dict[int, _Ordered] = {}
         self._farewells: dict[str, float] = {}
         super().__init__(transport, settings)
         self._handlers |= {"order": self._on_order, "order_result": self._on_order_result}
@@ -77,17 +96,17 @@ class Changes(Requests):
         if self.is_leader:
             self._carry_out(order, deadline, done)
             return
-        number = self._number()
+        number, leader_id = self._number(), self.leader_id
         message: Message = {
             "type": "order",
             "request": number,
             "timeout_ms": max(1, int(timeout * 1000)),
             "body": encode_order(order),
         }
-        if self.leader_id is None or not self._send(self.leader_id, message):
+        if leader_id is None or not self._send(leader_id, message):
             done(self._why_not())
         else:
-            self._ordered[number] = (deadline, done)
+            self._ordered[number] = _Ordered(order, deadline, leader_id, done)
 
     def _on_order(self, peer: str, message: Message) -> None:
         number = message["request"]
@@ -114,62 +133,78 @@ class Changes(Requests):
     def _on_order_result(self, peer: str, message: Message) -> None:
         waiting = self._ordered.pop(message["request"], None)
         if waiting is not None:
-            waiting[1](decode_answer(message["body"]))
+            waiting.done(decode_answer(message["body"]))
 
     def _carry_out(self, order: Order, deadline: float, done: OrderDone) -> None:
-        match order:
-            case Transfer(node_id):
-                self._transfer(node_id, deadline, done)
-            case Add():
-                self._add(order, deadline, done)
-            case Remove(node_id):
-                self._remove(node_id, deadline, done)
+        change = self._change
+        if isinstance(order, Transfer):
+            self._transfer(order.node_id, deadline, done)
+        elif change is not None and change.order == order:
+            change.deadline = max(change.deadline, deadline)
+            change.waiting.append(done)
+        elif self.commit_index < self._first_of_term or self._transfer_to is not None:
+            done(NoLeader(f"{self.node_id} is about to begin or to end leading; ask again"))
+        elif not self._may_change(order):
+            done(ChangeUnderWay("another change of the cluster is under way; ask again later"))
+        elif isinstance(order, Add):
+            self._add(order, deadline, done)
+        else:
+            self._remove(order, deadline, done)
 
     # -- membership -------------------------------------------------------------------------
 
-    def _may_change(self, done: OrderDone) -> bool:
+    def _may_change(self, order: Order) -> bool:
+        change = self._change
+        if change is not None and change.newcomer and order == Remove(change.newcomer):
+            # Who waits in vain for a newcomer may think better of it.
+            self._end_change(OutcomeUnknown(f"{change.newcomer} is removed instead"))
         newest = self._memberships[-1][0] if self._memberships else 0
-        settled = newest <= self.commit_index and self.commit_index >= self._first_of_term
-        if self._change is None and settled and self._transfer_to is None:
-            return True
-        done(ChangeUnderWay("another change of the cluster is under way; ask again later"))
-        return False
+        return self._change is None and newest <= self.commit_index
 
     def _add(self, order: Add, deadline: float, done: OrderDone) -> None:
         known = self._membership.get(order.node_id)
-        wanted = Member(order.node_id, order.raft_address, order.grpc_address, voter=False)
+        addresses = (order.raft_address, order.grpc_address)
         if known is not None and known.voter:
-            same = (known.raft_address, known.grpc_address) == (
-                order.raft_address,
-                order.grpc_address,
-            )
-            done(
-                self._membership
-                if same
-                else InvalidRequest(
-                    f"{order.node_id} is a member already, at other addresses; remove it first",
-                    field="node_id",
-                )
-            )
-        elif self._may_change(done):
+            if (known.raft_address, known.grpc_address) == addresses:
+                done(self._membership)
+                return
+            reason = f"{order.node_id} is a member already, at other addresses; remove it first"
+            done(InvalidRequest(reason, field="node_id"))
+        elif known is None and len(self._membership.members) >= NODES_MAX:
+            reason = f"there are {NODES_MAX} members, which is the most a cluster can have"
+            done(InvalidRequest(reason, field="node_id"))
+        else:
+            self._farewells.pop(order.node_id, None)
+            self._departing.discard(order.node_id)
+            wanted = Member(order.node_id, *addresses, voter=False)
             membership = self._membership.with_member(wanted)
-            self._begin_change(membership, deadline, done, newcomer=order.node_id)
+            self._begin_change(order, membership, deadline, done).newcomer = order.node_id
 
-    def _remove(self, node_id: str, deadline: float, done: OrderDone) -> None:
+    def _remove(self, order: Remove, deadline: float, done: OrderDone) -> None:
+        node_id, remaining = order.node_id, self._membership.without(order.node_id)
+        alive = [peer for peer in self.peers if self.is_connected(peer)]
         if self._membership.get(node_id) is None:
             done(self._membership)  # it is gone, as was asked
-        elif self._membership.voters == {node_id}:
+        elif not remaining.voters:
             done(InvalidRequest(f"{node_id} is the only voter left", field="node_id"))
-        elif self._may_change(done):
+        elif not remaining.majority_of([*alive, self.node_id]):
+            left = ", ".join(sorted(remaining.voters))
+            done(NoQuorum(f"without {node_id}, {left} lack a majority; start the others first"))
+        elif node_id == self.node_id:
+            # The next leader removes this one, which would not see its own removal through.
+            self._transfer("", deadline, lambda answer: None)
+            done(NoLeader(f"{node_id} leads, and hands leadership over first; ask again"))
+        else:
             self._departing.add(node_id)
             self._farewells[node_id] = self._clock() + _FAREWELL_S
-            self._begin_change(self._membership.without(node_id), deadline, done)
+            self._begin_change(order, remaining, deadline, done)
 
     def _begin_change(
-        self, membership: Membership, deadline: float, done: OrderDone, newcomer: str = ""
-    ) -> None:
+        self, order: Order, membership: Membership, deadline: float, done: OrderDone
+    ) -> _Change:
         index = self._append_membership(membership)
-        self._change = _Change(deadline, self.term, done, index, newcomer)
+        self._change = _Change(order, deadline, self.term, [done], index)
+        return self._change
 
     def _append_membership(self, membership: Membership) -> int:
         index = self._append_own(KIND_MEMBERSHIP, encode_membership(membership))
@@ -180,16 +215,15 @@ class Changes(Requests):
     def _advance_change(self, now: float) -> None:
         """Takes the change under way a step further, or answers whoever waits for it."""
         self._say_farewell(now)
-        self._finish_orders(now)
+        self._finish_transfers(now)
+        self._finish_ordered(now)
         change = self._change
         if change is None:
             return
         if not self.is_leader or self.term != change.term:
             self._end_change(OutcomeUnknown("the leader changed meanwhile; look at the members"))
         elif now >= change.deadline:
-            self._end_change(
-                OutcomeUnknown("the change is not finished in time; ask again to go on with it")
-            )
+            self._end_change(OutcomeUnknown("not finished in time; ask again to go on with it"))
         elif self.commit_index >= change.index:
             if change.newcomer:
                 self._promote(change)
@@ -198,12 +232,19 @@ class Changes(Requests):
 
     def _promote(self, change: _Change) -> None:
         """Makes the newcomer a voter, under the incarnation it greeted with, once it is ready."""
-        progress = self._progress.get(change.newcomer)
         greeting = self._transport.hello_of(change.newcomer)
         member = self._membership.get(change.newcomer)
-        if progress is None or greeting is None or member is None:
+        if greeting is None or member is None:
             return
-        if progress.match + _CAUGHT_UP_ENTRIES < self._log.last_index or not progress.match:
+        if change.incarnation != greeting.incarnation:
+            # What is known of its log may be of an earlier data directory under the same id.
+            change.incarnation = greeting.incarnation
+            self._progress.pop(change.newcomer, None)
+            return
+        progress = self._progress.get(change.newcomer)
+        if progress is None or not progress.match:
+            return
+        if progress.match + _CAUGHT_UP_ENTRIES < self._log.last_index:
             return
         voter = replace(member, voter=True, incarnation=greeting.incarnation)
         change.newcomer = ""
@@ -211,8 +252,8 @@ class Changes(Requests):
 
     def _end_change(self, answer: OrderAnswer) -> None:
         change, self._change = self._change, None
-        if change is not None:
-            change.done(answer)
+        for done in change.waiting if change is not None else ():
+            done(answer)
 
     def _say_farewell(self, now: float) -> None:
         """Lets go of removed members that know of it, or cannot be told."""
@@ -231,40 +272,26 @@ class Changes(Requests):
                 self._progress.pop(node_id, None)
                 self._adopt_membership(self._membership)
 
-    # -- transfer ---------------------------------------------------------------------------
+    # -- orders sent to a leader ------------------------------------------------------------
 
-    def _transfer(self, node_id: str, deadline: float, done: OrderDone) -> None:
-        target = node_id or self._most_caught_up()
-        if target == self.node_id:
-            done(self.node_id)
-        elif target is None:
-            done(NoLeader("no other voting member is connected; retry once one is"))
-        elif target not in self._membership.voters:
-            done(InvalidRequest(f"{target} is not a voting member", field="node_id"))
-        else:
-            self._transfers.append((deadline, self.term, done))
-            self._begin_transfer(target)
+    def _finish_ordered(self, now: float) -> None:
+        """Answers those whose leader is lost, or silent for too long."""
+        for number, waiting in list(self._ordered.items()):
+            answer: OrderAnswer | None = None
+            if self.leader_id != waiting.leader_id or not self.is_connected(waiting.leader_id):
+                lost = OutcomeUnknown("the leader changed meanwhile; look at the members")
+                # That leadership changed is what a transfer asks for.
+                answer = self.leader_id if isinstance(waiting.order, Transfer) else lost
+            if answer is None and now >= waiting.deadline:
+                answer = OutcomeUnknown("the leader did not answer in time; look at the members")
+            if answer is not None:
+                del self._ordered[number]
+                waiting.done(answer)
 
-    def _most_caught_up(self) -> str | None:
-        connected = [
-            (progress.match, peer)
-            for peer, progress in self._progress.items()
-            if self.is_connected(peer) and peer in self._membership.voters
-        ]
-        return max(connected)[1] if connected else None
-
-    def _finish_orders(self, now: float) -> None:
-        """A transfer is done when a newer term has a leader; what is late is answered."""
-        for waiting in list(self._transfers):
-            deadline, term, done = waiting
-            if self.term > term and self.leader_id is not None:
-                done(self.leader_id)
-            elif now >= deadline or (self.is_leader and self._transfer_to is None):
-                done(OutcomeUnknown("leadership was not taken over in time; look at the status"))
-            else:
-                continue
-            self._transfers.remove(waiting)
-        for number in [n for n, (deadline, _) in self._ordered.items() if deadline <= now]:
-            self._ordered.pop(number)[1](
-                OutcomeUnknown("the leader did not answer in time; look at the members")
-            )
+    def _drop_orders(self, error: NamestoreError) -> None:
+        """The node stops: nobody is left waiting."""
+        self._drop_transfers(error)
+        ordered, self._ordered = self._ordered, {}
+        for waiting in ordered.values():
+            waiting.done(error)
+        self._end_change(OutcomeUnknown("this node is shutting down; look at the members"))

@@ -51,7 +51,7 @@ class Elections(SyncObj):
                 self._transfer_to = None
         elif self._election_due(now):
             self._reset_election_deadline()
-            if self.node_id in self._membership.voters and self._may_take_part():
+            if self.is_voter and self._may_take_part():
                 self._start_pre_vote()
 
     def _quorum_answers(self, now: float) -> bool:
@@ -69,6 +69,11 @@ class Elections(SyncObj):
             and heard_at is not None
             and now - heard_at < self.settings.timing.election_min
         )
+
+    @property
+    def is_voter(self) -> bool:
+        """This data directory counts, by the newest membership in its log."""
+        return self._membership.is_voter(self.node_id, self.settings.identity.incarnation)
 
     @property
     def is_new(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from namestore.core.commands import decode_entry
 from namestore.core.registry import Applied, apply_entry, apply_nothing
-from namestore.errors import InvariantViolation, OutcomeUnknown, ShuttingDown
+from namestore.errors import InvariantViolation, ShuttingDown
 from namestore.raft.changes import Changes
 from namestore.raft.following import KIND_COMMANDS, KIND_MEMBERSHIP, KIND_NOTHING
 from namestore.raft.membership import Membership, decode_membership
@@ -32,11 +32,11 @@ class Engine(Changes):
     """A hardened PySyncObj. Everything but `status` belongs to one thread, the Raft thread."""
 
     def __init__(self, transport: Any, settings: Settings) -> None:
+        # This data directory is part of the cluster; and: it was, until it was removed.
+        self._belongs = False
+        self.removed = False
         super().__init__(transport, settings)
         self._load_memberships()
-        # This data directory is part of the cluster; and: it was, until it was removed.
-        self._belongs = bool(self._memberships) and self._counts_us(self._memberships[0][1])
-        self.removed = False
 
     def _onTick(self, timeToWait: float = 0.0) -> None:
         """One turn: hear, decide, make durable, say, commit, apply, answer."""
@@ -112,6 +112,12 @@ class Engine(Changes):
         batch: list[Proposal] = self.proposals.in_log.pop(entry.index, [])
         self.proposals.decided(batch, applied.decisions)
 
+    def _load_memberships(self) -> None:
+        super()._load_memberships()
+        (data,) = self._state.get_many([MEMBERSHIP_KEY])
+        if data is not None:
+            self._membership_applied(decode_membership(data))
+
     def _membership_applied(self, membership: Membership) -> None:
         if self._counts_us(membership):
             self._belongs = True
@@ -146,7 +152,7 @@ class Engine(Changes):
             applied_index=self.applied_index,
             last_index=self.log_end,
             has_quorum=has_quorum,
-            serving=serving and has_quorum,
+            serving=serving and has_quorum and self.is_voter,
             heartbeat_age_ms=0.0 if leads else age_ms,
             meta=self._state.meta,
             peers=tuple(self._peer_info(peer) for peer in self.peers),
@@ -163,12 +169,7 @@ class Engine(Changes):
         """Answers everybody who waits, then lets go of network and log."""
         self.proposals.fail_all(self._why_not())
         self.reads.fail_all()
-        stopping = ShuttingDown("this node is shutting down; retry at another one")
-        for _, _, done in self._transfers:
-            done(stopping)
-        for _, done in self._ordered.values():
-            done(stopping)
-        self._end_change(OutcomeUnknown("this node is shutting down; look at the members"))
+        self._drop_orders(ShuttingDown("this node is shutting down; retry at another one"))
         if self._offer is not None:
             self._offer.checkpoint.release()
         self._doDestroy()

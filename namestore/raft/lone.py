@@ -6,6 +6,7 @@ For `--dev` and the embedded registry. Invariant: nothing outside the process ca
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
@@ -53,6 +54,11 @@ class LoneTransport(Transport):
     def wake(self) -> None:
         """Ends the present or the next sleep. Any thread."""
         self._woken.set()
+
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """Nobody is refused."""
+        return {}
 
     def set_address(self, node_id: str, address: str) -> None:
         """Nobody is dialed."""

@@ -58,6 +58,11 @@ class Membership:
         """The member of that id."""
         return next((member for member in self.members if member.node_id == node_id), None)
 
+    def is_voter(self, node_id: str, incarnation: str) -> bool:
+        """Whether that data directory, not an earlier one under the same id, counts."""
+        member = self.get(node_id)
+        return member is not None and member.voter and member.incarnation in ("", incarnation)
+
     def majority_of(self, node_ids: Iterable[str]) -> bool:
         """Whether these nodes contain a majority of the voters."""
         return len(self.voters & set(node_ids)) >= self.quorum

@@ -14,13 +14,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from namestore.config import ClusterConfig
-from namestore.errors import InvariantViolation, MemberRemoved, NamestoreError, ShuttingDown
+from namestore.errors import (
+    InvalidRequest,
+    InvariantViolation,
+    MemberRemoved,
+    NamestoreError,
+    ShuttingDown,
+)
 from namestore.logs import get_logger
 from namestore.raft import bootstrap
-from namestore.raft.changes import OrderDone
 from namestore.raft.engine import Engine, member_infos
 from namestore.raft.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.lone import LoneTransport
@@ -36,6 +42,8 @@ from namestore.raft.replica import (
     ReplicaStatus,
 )
 from namestore.raft.settings import Bounds, Identity, Seams, Settings, Timing
+from namestore.raft.standing import Standing
+from namestore.raft.transfers import OrderDone
 from namestore.raft.transport import TcpTransport
 from namestore.storage.directory import DataDirectory, reconcile
 from namestore.storage.incoming import IncomingDirectory
@@ -115,14 +123,19 @@ class RaftReplica:
                     self._posted.popleft()()
                 self._engine.doTick(_TURN_S)
                 if self._engine.removed:
-                    raise MemberRemoved(
-                        f"node {self._node.id} was removed from cluster {self._config.name}; "
-                        "to have it back, wipe its data directory and add it as a new member"
-                    )
+                    break
             self._engine.stop()
             self._workers.shutdown(wait=True)
             self._state.close()
             self._directory.close()
+            if self._engine.removed:
+                self._stopping.set()
+                self._on_fatal(
+                    MemberRemoved(
+                        f"node {self._node.id} was removed from cluster {self._config.name}, and "
+                        "stops; its data stays. To have it back, start it and add it again"
+                    )
+                )
         except Exception as error:  # noqa: BLE001  whatever it is, the process must stop
             # Nothing is closed or flushed: what is in memory may be wrong, what is on the disk
             # is right. Whoever waits hears nothing more from this process.
@@ -166,7 +179,17 @@ class RaftReplica:
 
     def status(self) -> ReplicaStatus:
         """See `Replica.status`."""
-        return self._engine.status()
+        engine, transport = self._engine, self._transport
+        initial = engine.settings.identity.initial
+        standing = Standing(
+            next(member for member in initial.members if member.node_id == self._node.id),
+            initial,
+            engine.membership,
+            engine.is_new,
+            engine.is_voter,
+            dict(transport.refusals),
+        )
+        return replace(engine.status(), warnings=standing.warnings(transport.hello_of))
 
     def transfer_leadership(self, node_id: str | None, timeout: float, done: TransferDone) -> None:
         """See `Replica.transfer_leadership`."""
@@ -179,6 +202,15 @@ class RaftReplica:
     def add_member(self, member: MemberInfo, timeout: float, done: MembersDone) -> None:
         """See `Replica.add_member`."""
         order = Add(member.node_id, member.raft_address, member.grpc_address)
+        if isinstance(self._transport, LoneTransport):
+            done(
+                InvalidRequest(
+                    "this node listens to no other: it was started by itself (--dev, or embedded); "
+                    "a cluster that is to grow is started from a cluster.toml",
+                    field="member",
+                )
+            )
+            return
         self._order(order, timeout, lambda answer: done(_members(answer)))
 
     def remove_member(self, node_id: str, timeout: float, done: MembersDone) -> None:
@@ -220,7 +252,8 @@ class RaftReplica:
         )
 
     def _accept(self, peer: Hello) -> str | None:
-        return bootstrap.reason_to_refuse(self._engine.membership, peer)
+        engine = self._engine
+        return bootstrap.reason_to_refuse(engine.membership, peer, outsider=not engine.is_voter)
 
 
 def open_replica(

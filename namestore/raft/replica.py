@@ -56,6 +56,7 @@ class ReplicaStatus:
         has_quorum: This node reaches a majority of the voters (itself included).
         serving: A write or linearizable read accepted now could be answered: a leader is known
             and, on the leader, a majority answers.
+        warnings: Why this node, or another, does not take part, in sentences for people.
         heartbeat_age_ms: Since the leader was last heard; 0 on the leader; None: never.
     """
 
@@ -72,6 +73,7 @@ class ReplicaStatus:
     meta: StateMeta
     peers: tuple[PeerInfo, ...]
     members: tuple[MemberInfo, ...]
+    warnings: tuple[str, ...] = ()
 
 
 # Called exactly once, on the replica's thread (or, when the request is refused at once, on the

@@ -19,6 +19,7 @@ from namestore.errors import NamestoreError, NoLeader, NoQuorum, Overloaded, Shu
 from namestore.raft.replica import (
     BarrierDone,
     MemberInfo,
+    MembersDone,
     PeerInfo,
     ProposalDone,
     ReplicaStatus,
@@ -70,6 +71,8 @@ class Calls:
     timeouts: list[float] = field(default_factory=list)
     barriers: int = 0
     transfers: list[str | None] = field(default_factory=list)
+    added: list[MemberInfo] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -81,6 +84,9 @@ class FakeReplica:
         self.calls = Calls()
         self.registry = RegistryDriver()
         self.peers: tuple[PeerInfo, ...] = ()
+        self.members = (MemberInfo(node_id, "127.0.0.1:0", "127.0.0.1:7101", voter=True),)
+        self.warnings: tuple[str, ...] = ()
+        self.order_error: NamestoreError | None = None
         self.on_fatal: Callable[[Exception], None] | None = None
         self.start_error: NamestoreError | None = None
         self._node_id = node_id
@@ -135,7 +141,6 @@ class FakeReplica:
 
     def status(self) -> ReplicaStatus:
         meta = self.registry.meta
-        member = MemberInfo(self._node_id, "127.0.0.1:0", "127.0.0.1:7101", voter=True)
         up = self.switches.leader and self.switches.quorum
         return ReplicaStatus(
             node_id=self._node_id,
@@ -150,7 +155,8 @@ class FakeReplica:
             heartbeat_age_ms=0.0 if up else None,
             meta=meta,
             peers=self.peers,
-            members=(member,),
+            members=self.members,
+            warnings=self.warnings,
         )
 
     def transfer_leadership(
@@ -158,6 +164,22 @@ class FakeReplica:
     ) -> None:
         self.calls.transfers.append(node_id)
         self._run(lambda: self._answer(lambda: done(node_id or "n2")))
+
+    def add_member(self, member: MemberInfo, timeout: float, done: MembersDone) -> None:
+        self.calls.added.append(member)
+        self.calls.timeouts.append(timeout)
+        self._change((*self.members, member), done)
+
+    def remove_member(self, node_id: str, timeout: float, done: MembersDone) -> None:
+        self.calls.removed.append(node_id)
+        self.calls.timeouts.append(timeout)
+        self._change(tuple(m for m in self.members if m.node_id != node_id), done)
+
+    def _change(self, members: tuple[MemberInfo, ...], done: MembersDone) -> None:
+        if self.order_error is None:
+            self.members = members
+        answer = self.order_error or members
+        self._run(lambda: self._answer(lambda: done(answer)))
 
     def stop(self, timeout: float) -> None:
         self.calls.stopped = True
