@@ -23,11 +23,9 @@ from namestore.core.commands import Command, RegisterAll, encode_command
 from namestore.core.outcomes import Decision
 from namestore.errors import (
     ClientMisuse,
-    InvalidRequest,
     NamestoreError,
     OutcomeUnknown,
     Overloaded,
-    ShuttingDown,
     Unavailable,
 )
 from namestore.raft.replica import Replica
@@ -37,6 +35,7 @@ from namestore.server.admission import Admission, Cost
 from namestore.server.barriers import ReadBarriers
 from namestore.server.bridge import Mailbox, Reply
 from namestore.server.metrics import CallMetrics
+from namestore.server.orders import Orders, for_replica, shutting_down
 from namestore.server.reports import StatusReport
 from namestore.storage.interfaces import StateView
 from namestore.v1 import cluster_pb2
@@ -44,15 +43,9 @@ from namestore.v1 import registry_pb2 as pb
 
 T = TypeVar("T")
 
-# The replica gets a little less time than the call has, so that its answer, which knows whether
-# anything was done, arrives before this side has to say that it does not know. The Raft thread
-# looks at deadlines when it wakes, and naps for up to 50 ms: the margin is no less than that.
-_REPLICA_SHARE, _REPLICA_MARGIN_S = 0.9, 0.1
-_NODE_ID_CHARS_MAX = 63
-
 
 class Gateway:
-    """The calls of `NameRegistry` and `Cluster`, on one node.
+    """The calls of `NameRegistry`, and `Cluster.Status`, on one node.
 
     Every method takes its request and a timeout in seconds, may be called concurrently and
     cancelled at any time; a write that is cancelled may still be applied.
@@ -63,6 +56,9 @@ class Gateway:
         node_id: Which of its nodes this is.
         clock: Monotonic seconds.
         wall_clock: Seconds since the epoch.
+
+    Attributes:
+        orders: The other calls of `Cluster`.
     """
 
     def __init__(
@@ -80,6 +76,7 @@ class Gateway:
         self._writes = Admission(config.limits)
         self._reads = Admission(config.limits)
         self._report = StatusReport(config, node_id, clock, wall_clock)
+        self.orders = Orders(replica)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._barriers: ReadBarriers
@@ -148,17 +145,6 @@ class Gateway:
         del request, timeout  # nothing is asked, nothing is waited for
         return self._report.response(self._replica.status(), self._metrics.figures())
 
-    async def transfer_leadership(
-        self, request: cluster_pb2.TransferLeadershipRequest, timeout: float
-    ) -> cluster_pb2.TransferLeadershipResponse:
-        """Hands leadership to another node."""
-        if len(request.node_id) > _NODE_ID_CHARS_MAX:
-            raise InvalidRequest("node_id is longer than any node's id", field="node_id")
-        if self._draining:
-            raise _shutting_down()
-        leader_id = await self.hand_over(request.node_id or None, timeout)
-        return cluster_pb2.TransferLeadershipResponse(leader_id=leader_id)
-
     # -- the life of a node -----------------------------------------------------------------
 
     @property
@@ -166,21 +152,14 @@ class Gateway:
         """A call that arrives now could be answered."""
         return not self._draining and self._replica.status().serving
 
-    async def hand_over(self, node_id: str | None, timeout: float) -> str:
-        """As `transfer_leadership`, also while draining; returns the new leader's id."""
-        self._bind()
-        reply: Reply[str] = Reply(
-            self._mailbox,
-            timeout,
-            lambda: OutcomeUnknown("no new leader was heard of in time; Status shows who leads"),
-            lambda: None,  # holds nothing that would have to be released
-        )
-        self._replica.transfer_leadership(node_id, _for_replica(timeout), reply.post)
-        return await reply.future
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody should look at, as the status says it."""
+        return self._report.warnings(self._replica.status())
 
     def begin_drain(self) -> None:
         """Refuses every call from now on; those under way go on."""
         self._draining = True
+        self.orders.begin_drain()
         if not self._under_way:
             self._idle.set()
 
@@ -194,7 +173,7 @@ class Gateway:
     def _call(self) -> Iterator[None]:
         """Around every call of the registry: refused while draining, counted, and measured."""
         if self._draining:
-            raise _shutting_down()
+            raise shutting_down()
         self._bind()
         self._under_way += 1
         started = self._clock()
@@ -230,7 +209,7 @@ class Gateway:
             self._mailbox, timeout, _not_heard, partial(self._writes.release, cost)
         )
         try:
-            self._replica.propose(encoded, _for_replica(timeout), reply.post)
+            self._replica.propose(encoded, for_replica(timeout), reply.post)
         except BaseException:
             reply.settle(_not_heard())
             reply.future.exception()  # raised below as what it was
@@ -281,14 +260,6 @@ def _names_in(commands: Sequence[Command]) -> int:
     return sum(
         len(command.wanted) if isinstance(command, RegisterAll) else 1 for command in commands
     )
-
-
-def _for_replica(timeout: float) -> float:
-    return max(0.0, min(timeout * _REPLICA_SHARE, timeout - _REPLICA_MARGIN_S))
-
-
-def _shutting_down() -> ShuttingDown:
-    return ShuttingDown("this node is about to stop; ask another one")
 
 
 def _not_heard() -> OutcomeUnknown:

@@ -23,13 +23,14 @@ from grpc_health.v1 import health
 
 from namestore import logs
 from namestore.config import ClusterConfig
-from namestore.errors import NamestoreError
+from namestore.errors import MemberRemoved, NamestoreError
 from namestore.raft.replica import Replica, Role
 from namestore.server.gateway import Gateway
 from namestore.server.listening import add_services, bind, make_server, watch_health
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
+EXIT_REMOVED = 4
 EXIT_FATAL = 70
 
 _log = logs.get_logger(__name__)
@@ -59,6 +60,7 @@ class Node:
         node_id: Which of its nodes to be.
         open_replica: Makes the replica.
         end_process: Ends the process at once, without cleaning up.
+        beside: Runs beside the calls, from when the node can be reached; ends when it likes.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class Node:
         node_id: str,
         open_replica: OpenReplica,
         end_process: EndProcess = os._exit,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._config = config
         self._node = config.node(node_id)
         self._open_replica = open_replica
         self._end_process = end_process
+        self._beside = beside
         self._stopping = asyncio.Event()
         self._health = health.aio.HealthServicer()
 
@@ -94,9 +98,12 @@ class Node:
         await watch_health(gateway, self._health)
         await server.start()
         self._greet(address)
-        watching = asyncio.create_task(self._watch(gateway))
+        tasks = [asyncio.create_task(self._watch(gateway))]
+        if self._beside is not None:
+            tasks.append(asyncio.create_task(self._beside()))
         await self._stopping.wait()
-        watching.cancel()
+        for task in tasks:
+            task.cancel()
         await self._drain(gateway, server, replica)
         return EXIT_DONE
 
@@ -108,8 +115,16 @@ class Node:
 
     async def _watch(self, gateway: Gateway) -> None:
         """Keeps the health service truthful, and the log informed."""
-        serving = None
+        serving: bool | None = None
+        warned: tuple[str, ...] = ()
         while True:
+            warnings = gateway.warnings()
+            for finding in warnings:
+                if finding not in warned:
+                    _log.warning("membership.attention", node=self._node.id, finding=finding)
+            if warned and not warnings:
+                _log.info("membership.in_order", node=self._node.id)
+            warned = warnings
             if gateway.serving is not serving:
                 serving = gateway.serving
                 _log.info("server.serving" if serving else "server.not_serving", node=self._node.id)
@@ -128,9 +143,12 @@ class Node:
 
     def _fatal(self, error: Exception) -> None:
         """The replica can no longer be trusted: end at once, and answer nobody. Any thread."""
-        _log.critical("server.fatal", node=self._node.id, error=str(error))
+        if isinstance(error, MemberRemoved):
+            _log.warning("server.removed", node=self._node.id, reason=error.message)
+        else:
+            _log.critical("server.fatal", node=self._node.id, error=str(error))
         logs.flush()
-        self._end_process(EXIT_FATAL)
+        self._end_process(EXIT_REMOVED if isinstance(error, MemberRemoved) else EXIT_FATAL)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -176,7 +194,7 @@ class Node:
         if status.role is not Role.LEADER or not status.peers:
             return
         try:
-            leader_id = await gateway.hand_over(None, timeout)
+            leader_id = await gateway.orders.hand_over(None, timeout)
             _log.info("server.drain.handed_over", node=self._node.id, leader=leader_id)
         except NamestoreError as error:
             # The others elect a leader by themselves a moment later.

@@ -53,7 +53,7 @@ class StatusReport:
             cluster_name=self._cluster_name,
             role=_ROLES[status.role],
             leader_id=leader_id,
-            leader_grpc_address=self._grpc_addresses.get(leader_id, ""),
+            leader_grpc_address=self._grpc_address(leader_id, status),
             term=status.term,
             commit_index=status.commit_index,
             applied_index=status.applied_index,
@@ -66,12 +66,38 @@ class StatusReport:
             peers=[_peer(peer) for peer in status.peers],
             has_quorum=status.has_quorum,
             version=__version__,
-            members=[_member(member) for member in status.members],
+            members=[member_message(member) for member in status.members],
+            warnings=self.warnings(status),
         )
         if status.heartbeat_age_ms is not None:
             heard_ms = self._wall_clock() * 1000 - status.heartbeat_age_ms
             response.last_heartbeat.CopyFrom(timestamp(int(heard_ms)))
         return response
+
+    def _grpc_address(self, node_id: str, status: ReplicaStatus) -> str:
+        """As this node's file has it, else as the member was added."""
+        added = (m.grpc_address for m in status.members if m.node_id == node_id)
+        return self._grpc_addresses.get(node_id) or next(added, "")
+
+    def warnings(self, status: ReplicaStatus) -> tuple[str, ...]:
+        """What somebody should look at: the replica's findings, and where the files disagree.
+
+        Only ids are compared: the addresses of two nodes' files may differ for good reasons.
+        """
+        members = {member.node_id: member for member in status.members}
+        unnamed = [
+            f"the configuration of {status.node_id} does not name the member {member.node_id}; "
+            f'add it to [[nodes]]: raft = "{member.raft_address}", grpc = "{member.grpc_address}"'
+            for node_id, member in members.items()
+            if node_id not in self._grpc_addresses
+        ]
+        outside = [
+            f"the configuration of {status.node_id} names {node_id}, which is not a member; take "
+            "it out of [[nodes]], or add it: namestore-cli members add"
+            for node_id in self._grpc_addresses
+            if node_id not in members and node_id != status.node_id
+        ]
+        return (*status.warnings, *unnamed, *outside)
 
 
 def _duration(seconds: float) -> Duration:
@@ -88,7 +114,8 @@ def _peer(peer: PeerInfo) -> pb.PeerStatus:
     )
 
 
-def _member(member: MemberInfo) -> pb.Member:
+def member_message(member: MemberInfo) -> pb.Member:
+    """A member, as callers see it."""
     return pb.Member(
         node_id=member.node_id,
         raft_address=member.raft_address,

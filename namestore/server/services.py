@@ -42,6 +42,8 @@ CLUSTER_SERVICE = "namestore.v1.Cluster"
 # details, arrives before the caller's own clock cuts it off.
 _WAY_BACK_SHARE = 0.1
 _WAY_BACK_SECONDS_MAX = 0.1
+# For what may take minutes: without a deadline of the caller's, and at most.
+_PATIENCE_S, _PATIENCE_S_MAX = 60.0, 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,16 @@ class _Undecodable:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One method that is served. `writes`: an unforeseen end leaves its outcome unknown."""
+    """One method that is served.
+
+    Attributes:
+        writes: An unforeseen end leaves its outcome unknown.
+        patient: It may take minutes: the caller's own deadline counts, not the node's limit.
+    """
 
     answer: Answer
     writes: bool = False
+    patient: bool = False
 
 
 def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -66,6 +74,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
         gateway: Does the work.
         request_timeout: Seconds that no call waits longer than.
     """
+    orders = gateway.orders
     served = {
         REGISTRY_SERVICE: {
             "Register": _Call(gateway.register, writes=True),
@@ -77,7 +86,9 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
         },
         CLUSTER_SERVICE: {
             "Status": _Call(gateway.status),
-            "TransferLeadership": _Call(gateway.transfer_leadership, writes=True),
+            "AddMember": _Call(orders.add_member, writes=True, patient=True),
+            "RemoveMember": _Call(orders.remove_member, writes=True, patient=True),
+            "TransferLeadership": _Call(orders.transfer_leadership, writes=True),
         },
     }
     return tuple(
@@ -119,7 +130,12 @@ def _serve(
         try:
             if isinstance(request, _Undecodable):
                 raise InvalidRequest(f"the request cannot be decoded: {request.reason}")
-            return await call.answer(request, time_left(context.time_remaining(), request_timeout))
+            remaining = context.time_remaining()
+            if call.patient:
+                timeout = time_left(remaining or _PATIENCE_S, _PATIENCE_S_MAX)
+            else:
+                timeout = time_left(remaining, request_timeout)
+            return await call.answer(request, timeout)
         except Exception as error:  # noqa: BLE001  # whatever it is, it leaves with its details
             if isinstance(error, NamestoreError) and type(error) in status.STATUS_OF_ERROR:
                 return await _abort(context, error)

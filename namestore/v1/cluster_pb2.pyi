@@ -152,6 +152,7 @@ class StatusResponse(_message.Message):
     LAST_HEARTBEAT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     cluster_name: _builtins.str
     role: Global___Role.ValueType
@@ -183,6 +184,12 @@ class StatusResponse(_message.Message):
 
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What somebody should look at, in sentences: how this node's configuration and the members
+        differ, and why it does not take part, with the command that mends it. Empty: nothing.
+        """
+
     def __init__(
         self,
         *,
@@ -205,10 +212,11 @@ class StatusResponse(_message.Message):
         last_heartbeat: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.str = ...,
         members: _abc.Iterable[Global___Member] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_heartbeat", b"last_heartbeat", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_index", b"applied_index", "cluster_name", b"cluster_name", "commit_index", b"commit_index", "error_rate", b"error_rate", "has_quorum", b"has_quorum", "last_heartbeat", b"last_heartbeat", "leader_grpc_address", b"leader_grpc_address", "leader_id", b"leader_id", "members", b"members", "name_count", b"name_count", "node_id", b"node_id", "peers", b"peers", "region", b"region", "response_time_ms_mean", b"response_time_ms_mean", "revision", b"revision", "role", b"role", "term", b"term", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_index", b"applied_index", "cluster_name", b"cluster_name", "commit_index", b"commit_index", "error_rate", b"error_rate", "has_quorum", b"has_quorum", "last_heartbeat", b"last_heartbeat", "leader_grpc_address", b"leader_grpc_address", "leader_id", b"leader_id", "members", b"members", "name_count", b"name_count", "node_id", b"node_id", "peers", b"peers", "region", b"region", "response_time_ms_mean", b"response_time_ms_mean", "revision", b"revision", "role", b"role", "term", b"term", "uptime", b"uptime", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -72,14 +72,17 @@ class ClusterServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddMember(self, request, context):
-        """Adds a voting member. One change at a time; the newcomer catches up before it counts.
+        """Adds a voting member. One change at a time, else CHANGE_UNDER_WAY; the newcomer catches up
+        before it counts, which may take minutes: the caller's own deadline counts, 60 s without one.
+        Asked again, also after an unknown outcome, it goes on with what was begun.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveMember(self, request, context):
-        """Removes a member.
+        """Removes a member, which stops once it knows. A leader that is to be removed hands leadership
+        over first and answers NO_LEADER: ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

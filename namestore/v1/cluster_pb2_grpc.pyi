@@ -34,9 +34,14 @@ class ClusterStub:
     Status: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.StatusRequest, _cluster_pb2.StatusResponse]
     """One node's view, answered from that node alone: never waits for others."""
     AddMember: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.AddMemberRequest, _cluster_pb2.AddMemberResponse]
-    """Adds a voting member. One change at a time; the newcomer catches up before it counts."""
+    """Adds a voting member. One change at a time, else CHANGE_UNDER_WAY; the newcomer catches up
+    before it counts, which may take minutes: the caller's own deadline counts, 60 s without one.
+    Asked again, also after an unknown outcome, it goes on with what was begun.
+    """
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.RemoveMemberRequest, _cluster_pb2.RemoveMemberResponse]
-    """Removes a member."""
+    """Removes a member, which stops once it knows. A leader that is to be removed hands leadership
+    over first and answers NO_LEADER: ask again.
+    """
     TransferLeadership: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.TransferLeadershipRequest, _cluster_pb2.TransferLeadershipResponse]
     """Hands leadership to another member."""
     Backup: _grpc.UnaryStreamMultiCallable[_cluster_pb2.BackupRequest, _cluster_pb2.BackupChunk]
@@ -48,9 +53,14 @@ class ClusterAsyncStub(ClusterStub):
     Status: _aio.UnaryUnaryMultiCallable[_cluster_pb2.StatusRequest, _cluster_pb2.StatusResponse]  # type: ignore[assignment]
     """One node's view, answered from that node alone: never waits for others."""
     AddMember: _aio.UnaryUnaryMultiCallable[_cluster_pb2.AddMemberRequest, _cluster_pb2.AddMemberResponse]  # type: ignore[assignment]
-    """Adds a voting member. One change at a time; the newcomer catches up before it counts."""
+    """Adds a voting member. One change at a time, else CHANGE_UNDER_WAY; the newcomer catches up
+    before it counts, which may take minutes: the caller's own deadline counts, 60 s without one.
+    Asked again, also after an unknown outcome, it goes on with what was begun.
+    """
     RemoveMember: _aio.UnaryUnaryMultiCallable[_cluster_pb2.RemoveMemberRequest, _cluster_pb2.RemoveMemberResponse]  # type: ignore[assignment]
-    """Removes a member."""
+    """Removes a member, which stops once it knows. A leader that is to be removed hands leadership
+    over first and answers NO_LEADER: ask again.
+    """
     TransferLeadership: _aio.UnaryUnaryMultiCallable[_cluster_pb2.TransferLeadershipRequest, _cluster_pb2.TransferLeadershipResponse]  # type: ignore[assignment]
     """Hands leadership to another member."""
     Backup: _aio.UnaryStreamMultiCallable[_cluster_pb2.BackupRequest, _cluster_pb2.BackupChunk]  # type: ignore[assignment]
@@ -71,7 +81,10 @@ class ClusterServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.AddMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.AddMemberResponse, _abc.Awaitable[_cluster_pb2.AddMemberResponse]]:
-        """Adds a voting member. One change at a time; the newcomer catches up before it counts."""
+        """Adds a voting member. One change at a time, else CHANGE_UNDER_WAY; the newcomer catches up
+        before it counts, which may take minutes: the caller's own deadline counts, 60 s without one.
+        Asked again, also after an unknown outcome, it goes on with what was begun.
+        """
 
     @_abc_1.abstractmethod
     def RemoveMember(
@@ -79,7 +92,9 @@ class ClusterServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.RemoveMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.RemoveMemberResponse, _abc.Awaitable[_cluster_pb2.RemoveMemberResponse]]:
-        """Removes a member."""
+        """Removes a member, which stops once it knows. A leader that is to be removed hands leadership
+        over first and answers NO_LEADER: ask again.
+        """
 
     @_abc_1.abstractmethod
     def TransferLeadership(

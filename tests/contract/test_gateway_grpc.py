@@ -20,7 +20,7 @@ from namestore.errors import NamestoreError
 from namestore.raft.replica import PeerInfo
 from namestore.rpc.status import error_from_rpc
 from namestore.server.listening import bind, make_server
-from namestore.server.node import EXIT_DONE, EXIT_FATAL, Node
+from namestore.server.node import EXIT_DONE, EXIT_FATAL, EXIT_REMOVED, Node
 from namestore.server.services import time_left
 from namestore.v1 import (
     cluster_pb2,
@@ -177,8 +177,6 @@ async def test_declared_calls_say_that_they_are_not_served(running: Running) -> 
         registry.Confirm(pb.ConfirmRequest()),
         registry.Rename(pb.RenameRequest()),
         registry.History(pb.HistoryRequest()),
-        cluster.AddMember(cluster_pb2.AddMemberRequest()),
-        cluster.RemoveMember(cluster_pb2.RemoveMemberRequest()),
         namespaces.PutNamespace(namespaces_pb2.PutNamespaceRequest()),
         namespaces.GetNamespace(namespaces_pb2.GetNamespaceRequest()),
         namespaces.ListNamespaces(namespaces_pb2.ListNamespacesRequest()),
@@ -315,7 +313,37 @@ async def test_a_fatal_replica_ends_the_process(running: Running) -> None:
     on_fatal = running.replica.on_fatal
     assert on_fatal is not None
     on_fatal(errors.DiskFailed("sync failed"))
-    assert running.exits == [EXIT_FATAL]
+    on_fatal(errors.MemberRemoved("n1 was removed"))
+    assert running.exits == [EXIT_FATAL, EXIT_REMOVED]
+
+
+async def test_members_come_and_go(running: Running) -> None:
+    """A change is answered with the members after it; asked for too early, it is refused."""
+    cluster = cluster_pb2_grpc.ClusterStub(running.channel)
+    n4 = cluster_pb2.Member(
+        node_id="n4", raft_address="127.0.0.1:7204", grpc_address="127.0.0.1:7104", voter=True
+    )
+    added = await cluster.AddMember(cluster_pb2.AddMemberRequest(member=n4))
+    assert n4 in added.members
+    left = await cluster.RemoveMember(cluster_pb2.RemoveMemberRequest(node_id="n4"))
+    assert n4 not in left.members
+    running.replica.order_error = errors.ChangeUnderWay("n5 is being added")
+    call = cluster.RemoveMember(cluster_pb2.RemoveMemberRequest(node_id="n4"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert type(error_from_rpc(caught.value)) is errors.ChangeUnderWay
+
+
+@pytest.mark.parametrize(("deadline", "allowed"), ((None, 60.0), (900.0, 900.0)))
+async def test_a_change_of_members_has_the_callers_time(
+    running: Running, deadline: float | None, allowed: float
+) -> None:
+    """A newcomer may need minutes to catch up: request_timeout_ms does not bound it."""
+    cluster = cluster_pb2_grpc.ClusterStub(running.channel)
+    await cluster.RemoveMember(cluster_pb2.RemoveMemberRequest(node_id="n4"), timeout=deadline)
+    (given,) = running.replica.calls.timeouts
+    assert 0.8 * allowed < given < allowed
 
 
 async def test_a_taken_port_is_refused() -> None:

@@ -320,13 +320,13 @@ async def test_transfer_leadership_names_the_new_leader(
 ) -> None:
     """Empty: whichever follower is furthest."""
     request = cluster_pb2.TransferLeadershipRequest()
-    assert (await gateway.transfer_leadership(request, WAIT)).leader_id == "n2"
+    assert (await gateway.orders.transfer_leadership(request, WAIT)).leader_id == "n2"
     request.node_id = "n3"
-    assert (await gateway.transfer_leadership(request, WAIT)).leader_id == "n3"
+    assert (await gateway.orders.transfer_leadership(request, WAIT)).leader_id == "n3"
     assert replica.calls.transfers == [None, "n3"]
     replica.switches.drop_answers = True
     with pytest.raises(errors.OutcomeUnknown):
-        await gateway.transfer_leadership(request, 0.01)
+        await gateway.orders.transfer_leadership(request, 0.01)
 
 
 def test_a_second_event_loop_is_a_misuse(gateway: Gateway) -> None:
