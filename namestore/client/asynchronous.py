@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from namestore.client import operations, posts, watching
 from namestore.client.drivers import AsyncDriver
-from namestore.client.face import Face
+from namestore.client.membership import AsyncMembership
 from namestore.client.network import Operation
 from namestore.client.session import Session
 from namestore.client.values import (
@@ -35,7 +35,7 @@ Found = list[NameRecord | None]
 Statuses = list[EndpointStatus]
 
 
-class NameStore(Face[AsyncDriver]):
+class NameStore(AsyncMembership):
     """`namestore.NameStore` for asyncio: the same calls, awaited. `list` and `watch` are iterated.
 
     May be shared by several event loops and threads. Cancelling a write does not undo it: whether

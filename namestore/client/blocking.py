@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from namestore.client import operations, posts, watching
 from namestore.client.drivers import BlockingDriver
-from namestore.client.face import Face
+from namestore.client.membership import BlockingMembership
 from namestore.client.network import Operation
 from namestore.client.session import Session
 from namestore.client.values import (
@@ -32,7 +32,7 @@ Found = list[NameRecord | None]
 Statuses = list[EndpointStatus]
 
 
-class NameStore(Face[BlockingDriver]):
+class NameStore(BlockingMembership):
     """A client of a namestore cluster. Thread-safe; one for the whole process is enough.
 
     Make it after a fork, not before. Inside a running event loop it works, but blocks the loop:

@@ -22,13 +22,19 @@ CLUSTER_SERVICE = "namestore.v1.Cluster"
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[RequestT, ResponseT]):
-    """One rpc. `writes`: it may change the registry, so retries need the same request_id."""
+    """One rpc.
+
+    Attributes:
+        writes: It may change the registry or the cluster, so a retry must be the same request.
+        patient: Its answer may take minutes: a silence is no reason to ask elsewhere.
+    """
 
     service: str
     name: str
     request_type: type[RequestT]
     response_type: type[ResponseT]
     writes: bool
+    patient: bool = False
 
     @property
     def path(self) -> str:
@@ -60,4 +66,28 @@ LIST = _read("List", registry.ListRequest, registry.ListResponse)
 WATCH = _read("Watch", registry.WatchRequest, registry.Event)
 STATUS = Method(
     CLUSTER_SERVICE, "Status", cluster.StatusRequest, cluster.StatusResponse, writes=False
+)
+ADD_MEMBER = Method(
+    CLUSTER_SERVICE,
+    "AddMember",
+    cluster.AddMemberRequest,
+    cluster.AddMemberResponse,
+    writes=True,
+    patient=True,
+)
+REMOVE_MEMBER = Method(
+    CLUSTER_SERVICE,
+    "RemoveMember",
+    cluster.RemoveMemberRequest,
+    cluster.RemoveMemberResponse,
+    writes=True,
+    patient=True,
+)
+TRANSFER_LEADERSHIP = Method(
+    CLUSTER_SERVICE,
+    "TransferLeadership",
+    cluster.TransferLeadershipRequest,
+    cluster.TransferLeadershipResponse,
+    writes=True,
+    patient=True,
 )

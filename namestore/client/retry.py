@@ -15,6 +15,7 @@ from random import Random
 
 from namestore.client.network import Failure, NoAnswer, Silence
 from namestore.errors import (
+    ChangeUnderWay,
     NamestoreError,
     OutcomeUnknown,
     Overloaded,
@@ -35,11 +36,16 @@ class Verdict(Enum):
     BACK_OFF = auto()  # wait first, wherever the next attempt goes
 
 
-def verdict(failure: Failure) -> Verdict:
-    """What to do after `failure`, if the request may be repeated at all and time is left."""
+def verdict(failure: Failure, *, uncertain: bool = False) -> Verdict:
+    """What to do after `failure`, if the request may be repeated at all and time is left.
+
+    `uncertain`: an earlier attempt of the request may have been applied.
+    """
     match failure:
         case Overloaded():
             return Verdict.BACK_OFF
+        case ChangeUnderWay() if uncertain:
+            return Verdict.BACK_OFF  # it may well be this very request that is under way
         case NoAnswer() | Unavailable() | OutcomeUnknown():
             return Verdict.ELSEWHERE
         case _:
@@ -69,7 +75,7 @@ def blames_endpoint(failure: Failure) -> bool:
 
 def settles(failure: NamestoreError) -> bool:
     """True if the failure says what became of the request, even after attempts left unknown."""
-    return isinstance(failure, Refused)
+    return isinstance(failure, Refused) and not isinstance(failure, ChangeUnderWay)
 
 
 @dataclass(slots=True)

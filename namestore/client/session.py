@@ -139,7 +139,8 @@ def _attempt(session: Session, progress: _Progress, endpoint: str) -> Operation[
 def _patience(session: Session, progress: _Progress) -> float:
     """Seconds that one attempt may take. With nowhere else to go: all that are left."""
     left = max(progress.deadline - session.clock(), 0.001)
-    if len(session.endpoints.addresses) == 1:
+    alone = len(session.endpoints.addresses) == 1
+    if alone or (progress.method.patient and progress.was_sent):
         return left
     return min(left, PATIENCE_SECONDS * 2.0**progress.silences)
 
@@ -150,7 +151,7 @@ def _after_failure(
     """Takes note of a failed attempt. Returns the seconds to wait before the next, or raises."""
     now = session.clock()
     _take_note(session, progress, endpoint, failure, now)
-    decision = verdict(progress.last or failure)
+    decision = verdict(progress.last or failure, uncertain=progress.uncertain)
     if decision is Verdict.GIVE_UP:
         raise _conclusion(progress)
     if progress.foreign == set(session.endpoints.addresses):

@@ -6,6 +6,7 @@ after it was handed out, and a field the server did not set is None, never a mad
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -151,6 +152,7 @@ class NodeStatus:
         response_time_ms_mean: Over the last minute of calls to it.
         error_rate: Share of those calls that ended in an error of its own making, 0 to 1.
         last_heartbeat: When it last heard from the leader, by its own clock; None: never.
+        warnings: What somebody should look at, in sentences.
     """
 
     node_id: str
@@ -172,6 +174,7 @@ class NodeStatus:
     version: str
     peers: tuple[PeerState, ...]
     members: tuple[MemberState, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,7 @@ def event_from(message: registry_pb2.Event) -> NameEvent:
 
 def status_from(message: cluster_pb2.StatusResponse) -> NodeStatus:
     """One node's view."""
+    heard = message.HasField("last_heartbeat")
     return NodeStatus(
         node_id=message.node_id,
         cluster_name=message.cluster_name,
@@ -248,15 +252,18 @@ def status_from(message: cluster_pb2.StatusResponse) -> NodeStatus:
         region=message.region,
         uptime=message.uptime.ToTimedelta(),
         has_quorum=message.has_quorum,
-        last_heartbeat=(
-            _time(message.last_heartbeat) if message.HasField("last_heartbeat") else None
-        ),
+        last_heartbeat=_time(message.last_heartbeat) if heard else None,
         version=message.version,
         peers=tuple(_peer(peer) for peer in message.peers),
-        members=tuple(
-            MemberState(member.node_id, member.raft_address, member.grpc_address, member.voter)
-            for member in message.members
-        ),
+        members=members_from(message.members),
+        warnings=tuple(message.warnings),
+    )
+
+
+def members_from(messages: Iterable[cluster_pb2.Member]) -> tuple[MemberState, ...]:
+    """The members of a cluster."""
+    return tuple(
+        MemberState(m.node_id, m.raft_address, m.grpc_address, m.voter) for m in messages
     )
 
 
@@ -268,6 +275,7 @@ _ROLES = {
 }
 
 _REFUSALS = {
+    registry_pb2.REFUSAL_UNSPECIFIED: None,
     registry_pb2.TAKEN: Refusal.TAKEN,
     registry_pb2.RESERVED_WORD: Refusal.RESERVED_WORD,
     registry_pb2.CONFUSABLE: Refusal.CONFUSABLE,
@@ -276,8 +284,6 @@ _REFUSALS = {
 
 
 def _refusal(number: registry_pb2.Refusal.ValueType) -> Refusal | None:
-    if number == registry_pb2.REFUSAL_UNSPECIFIED:
-        return None
     return _REFUSALS.get(number, Refusal.OTHER)
 
 

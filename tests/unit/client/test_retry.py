@@ -35,7 +35,15 @@ def test_only_an_unknown_outcome_leaves_doubt(kind: type[errors.NamestoreError])
     """What a server states leaves doubt only if it states so."""
     doubt = may_have_been_applied(kind("?"), was_sent=True)
     assert doubt is issubclass(kind, errors.OutcomeUnknown)
-    assert settles(kind("?")) is issubclass(kind, errors.Refused)
+    settled = issubclass(kind, errors.Refused) and kind is not errors.ChangeUnderWay
+    assert settles(kind("?")) is settled
+
+
+def test_a_change_under_way_may_be_ones_own() -> None:
+    """Refused at once, unless an earlier attempt may have begun it: then it is waited for."""
+    refused = errors.ChangeUnderWay("?")
+    assert verdict(refused) is Verdict.GIVE_UP
+    assert verdict(refused, uncertain=True) is Verdict.BACK_OFF
 
 
 @pytest.mark.parametrize(
