@@ -48,6 +48,7 @@ _ADVICE: Final[dict[type[errors.NamestoreError], str]] = {
     errors.NameNotFound: "check the spelling, or see what is there: namestore-cli list PREFIX",
     errors.NotOwner: "give the --owner who registered the name; see: namestore-cli lookup NAME",
     errors.StaleFence: "look the name up again before deciding what to do",
+    errors.ChangeUnderWay: "see how far it is: namestore-cli members list",
     errors.SlugsExhausted: "try again, with more --attempts or without --short",
     errors.Unauthenticated: "give credentials that the server knows",
     errors.PermissionDenied: "ask whoever runs the cluster for the right to do this",

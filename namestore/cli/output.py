@@ -10,14 +10,14 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import click
 
 from namestore.cli.exits import advice, reason
-from namestore.client.values import NameRecord
+from namestore.client.values import EndpointStatus, NameRecord
 from namestore.errors import NamestoreError
 
 Json = Mapping[str, Any]
@@ -66,6 +66,13 @@ class Printer:
 def error_json(reason_text: str, message: str, **context: str) -> Json:
     """The object that stands for an error."""
     return {**context, "error": reason_text, "message": message}
+
+
+def print_warnings(printer: Printer, answers: Sequence[EndpointStatus]) -> None:
+    """What the nodes say that somebody should look at, on standard error."""
+    for answer in answers:
+        for warning in answer.node.warnings if answer.node is not None else ():
+            printer.note(f"{shown(answer.endpoint)}: {shown(warning, chars_max=1000)}")
 
 
 def json_line(value: Json) -> str:

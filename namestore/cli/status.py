@@ -13,7 +13,7 @@ from rich.text import Text
 from namestore.cli.connection import session_of
 from namestore.cli.exits import DONE, UNAVAILABLE, advice, reason
 from namestore.cli.options import shared_options
-from namestore.cli.output import shown, time_text
+from namestore.cli.output import print_warnings, shown, time_text
 from namestore.client.values import EndpointStatus, NodeStatus
 from namestore.errors import NamestoreError, Unreachable
 
@@ -48,6 +48,7 @@ def status_command(ctx: click.Context) -> int:
             session.printer.result("", _as_json(answer, answers))
     else:
         _print_table(answers)
+        print_warnings(session.printer, answers)
     if any(answer.node is not None and answer.node.has_quorum for answer in answers):
         return DONE
     error = next((answer.error for answer in answers if answer.error), None)
@@ -100,6 +101,7 @@ def _as_json(answer: EndpointStatus, answers: Sequence[EndpointStatus]) -> dict[
         "has_quorum": node.has_quorum,
         "last_heartbeat": time_text(heartbeat) if heartbeat else None,
         "version": node.version,
+        "warnings": list(node.warnings),
     }
 
 

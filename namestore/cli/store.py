@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from namestore.client.values import EndpointStatus, NameRecord, NewName, RegisterResult
+from namestore.client.values import (
+    EndpointStatus,
+    MemberState,
+    NameRecord,
+    NewName,
+    RegisterResult,
+)
 
 
 class Store(Protocol):
@@ -70,6 +76,25 @@ class Store(Protocol):
 
     def status(self, *, timeout: float | None = None) -> Sequence[EndpointStatus]:
         """What each endpoint says of itself, in the order in which the endpoints were given."""
+        ...
+
+    def add_member(
+        self,
+        node_id: str,
+        raft_address: str,
+        grpc_address: str,
+        *,
+        timeout: float | None = None,
+    ) -> Sequence[MemberState]:
+        """Has a node join; returns the members once it counts."""
+        ...
+
+    def remove_member(self, node_id: str, *, timeout: float | None = None) -> Sequence[MemberState]:
+        """Has a node leave; returns the members that are left."""
+        ...
+
+    def transfer_leadership(self, node_id: str = "", *, timeout: float | None = None) -> str:
+        """Has another node lead; returns its id."""
         ...
 
     def close(self) -> None:

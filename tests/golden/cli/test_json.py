@@ -7,6 +7,7 @@ A field may be added at the end of an object; then the files are written anew wi
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,14 @@ from click.testing import CliRunner
 from namestore import errors
 from namestore.cli.connection import Environment
 from namestore.cli.main import cli
-from namestore.client.values import NodeRole
-from tests.unit.cli.fake_store import FakeStore, InlineExecutor, endpoint_error, status_of
+from namestore.client.values import EndpointStatus, NodeRole, PeerState
+from tests.unit.cli.fake_store import (
+    FakeStore,
+    InlineExecutor,
+    endpoint_error,
+    member_of,
+    status_of,
+)
 
 HERE = Path(__file__).parent
 IMPORTED = (
@@ -38,10 +45,33 @@ CASES: dict[str, tuple[tuple[str, ...], bytes, int]] = {
     "slug_taken": (("slug", "post:", "hello"), b"", 1),
     "list": (("list", "user:"), b"", 0),
     "status": (("status",), b"", 0),
+    "members_list": (("members", "list"), b"", 0),
+    "members_add": (
+        ("members", "add", "n4", "--raft", "127.0.0.1:7204", "--grpc", "127.0.0.1:7104"),
+        b"",
+        0,
+    ),
+    "members_remove": (("members", "remove", "n3"), b"", 0),
+    "members_transfer": (("members", "transfer", "n2"), b"", 0),
     "import": (("import", "-"), IMPORTED, 2),
     "export": (("export",), b"", 0),
     "usage": (("lookup",), b"", 2),
 }
+
+
+def with_members(answer: EndpointStatus) -> EndpointStatus:
+    """A leader that has one follower behind it and one that is away."""
+    assert answer.node is not None
+    node = replace(
+        answer.node,
+        members=(member_of("n1"), member_of("n2", voter=False), member_of("n3")),
+        peers=(
+            PeerState("n2", connected=True, lag_entries=3, match_index=17),
+            PeerState("n3", connected=False, lag_entries=None, match_index=None),
+        ),
+        warnings=("n2 does not count yet",),
+    )
+    return replace(answer, node=node)
 
 
 def registry() -> FakeStore:
@@ -50,7 +80,7 @@ def registry() -> FakeStore:
     store.holds("user:\u00e9", "\u00fc\n")
     store.holds("post:hello", "author")
     store.statuses = [
-        status_of("n1", NodeRole.LEADER),
+        with_members(status_of("n1", NodeRole.LEADER)),
         status_of("n2", NodeRole.FOLLOWER, applied=17, has_quorum=False),
         endpoint_error("127.0.0.1:7103", errors.Unreachable("connection refused")),
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from namestore.cli.options import Target
 from namestore.client.values import (
     EndpointStatus,
+    MemberState,
     NameRecord,
     NewName,
     NodeRole,
@@ -39,6 +40,7 @@ class FakeStore:
         self.before: Callable[[str, Any], None] = lambda method, asked: None
         self.after: Callable[[str, Any], None] = lambda method, asked: None
         self.statuses: list[EndpointStatus] = [status_of("n1", NodeRole.LEADER)]
+        self.members = [member_of("n1"), member_of("n2"), member_of("n3")]
         self.targets: list[Target] = []
         self.timeouts: list[float] = []
         self.batches: list[list[str]] = []
@@ -154,8 +156,35 @@ class FakeStore:
         self.before("status", None)
         return self.statuses
 
+    def add_member(
+        self,
+        node_id: str,
+        raft_address: str,
+        grpc_address: str,
+        *,
+        timeout: float | None = None,
+    ) -> list[MemberState]:
+        self.before("add_member", (node_id, timeout))
+        self.members.append(MemberState(node_id, raft_address, grpc_address, voter=True))
+        return self.members
+
+    def remove_member(self, node_id: str, *, timeout: float | None = None) -> list[MemberState]:
+        self.before("remove_member", (node_id, timeout))
+        self.members = [member for member in self.members if member.node_id != node_id]
+        return self.members
+
+    def transfer_leadership(self, node_id: str = "", *, timeout: float | None = None) -> str:
+        self.before("transfer_leadership", (node_id, timeout))
+        return node_id or "n2"
+
     def close(self) -> None:
         self.closed = True
+
+
+def member_of(node_id: str, *, voter: bool = True) -> MemberState:
+    """A member at addresses that are made of its id."""
+    number = node_id[1:]
+    return MemberState(node_id, f"127.0.0.1:720{number}", f"127.0.0.1:710{number}", voter)
 
 
 def status_of(
