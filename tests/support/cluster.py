@@ -58,11 +58,12 @@ def finish(cluster: LocalCluster, history: History) -> None:
     cluster.wait_until_equal(timeout=SERVE_SECONDS)
     names = sorted({operation.name for operation in history.operations})
     with NameStore(cluster.endpoints, timeout=SERVE_SECONDS) as store:
-        _look_up_all(store, names, history)
+        look_up_all(store, names, history)
     check(history.operations)
 
 
-def _look_up_all(store: NameStore, names: list[str], history: History) -> None:
+def look_up_all(store: NameStore, names: list[str], history: History) -> None:
+    """Asks for every name, as the last calls of a history."""
     records = store.lookup_many(names)
     for name, record in zip(names, records, strict=True):
         with history.call("the end", Ask.LOOKUP, name) as call:
