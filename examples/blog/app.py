@@ -80,10 +80,12 @@ def create_app(settings: Settings | None = None, store: Names | None = None) -> 
             app.state.blog = blog
             stopping = asyncio.Event()
             healing = asyncio.create_task(_keep_healing(blog, settings.heal_seconds, stopping))
-            yield
-            # Not cancelled: that would tear a statement of the database apart.
-            stopping.set()
-            await healing
+            try:
+                yield
+            finally:
+                # Not cancelled: that would tear a statement of the database apart.
+                stopping.set()
+                await healing
         finally:
             if isinstance(names, NameStore) and names is not store:
                 await names.close()
