@@ -35,6 +35,11 @@ class Greeting(Protocol):
         ...
 
     @property
+    def raft_address(self) -> str:
+        """Where it is reached, as its own configuration has it."""
+        ...
+
+    @property
     def fresh(self) -> bool:
         """Its log is empty and it was never part of a cluster."""
         ...

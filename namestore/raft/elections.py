@@ -17,13 +17,13 @@ from typing import Any
 
 from namestore.errors import InvariantViolation
 from namestore.raft import bootstrap
-from namestore.raft.base import Message, SyncObj
+from namestore.raft.base import Base, Message
 from namestore.raft.progress import Progress
 from namestore.raft.replica import Role
 from namestore.raft.settings import Settings
 
 
-class Elections(SyncObj):
+class Elections(Base):
     """The election layer."""
 
     def __init__(self, transport: Any, settings: Settings) -> None:
@@ -116,7 +116,7 @@ class Elections(SyncObj):
             self._hold(peer, message)
 
     def _count_votes(self) -> None:
-        if not self._membership.majority_of(self._votes):
+        if not self._membership.majority_of(self._votes) or not self._may_take_part():
             return
         if self._pre_voting:
             self._start_election(transfer=False)
@@ -186,6 +186,9 @@ class Elections(SyncObj):
     def _become_leader(self) -> None:
         if self._pre_voting or self.voted_for != self.node_id:
             raise InvariantViolation("a leader must have voted for itself in its term")
+        # A leader speaks at once. Where its own vote alone is a majority, term and vote may not be
+        # durable yet, and after a crash it could lead twice in one term.
+        self._log.sync()
         now = self._clock()
         self._progress = {peer: Progress(self._log.last_index + 1, now) for peer in self.peers}
         self._votes = set()

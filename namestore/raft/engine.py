@@ -40,7 +40,7 @@ class Engine(Changes):
 
     def _onTick(self, timeToWait: float = 0.0) -> None:
         """One turn: hear, decide, make durable, say, commit, apply, answer."""
-        self._poll(min(timeToWait, self._nap()))
+        self._transport.poll(min(timeToWait, self._nap()))
         now = self._clock()
         self._expire(now)
         self._run_elections(now)
@@ -49,7 +49,7 @@ class Engine(Changes):
         if self.is_leader:
             self._replicate(now)
             self._advance_transfer()
-            self._offer_snapshots(now)
+        self._offer_snapshots(now)
         self._sync_and_send_held()
         if self.is_leader:
             self._advance_commit()
@@ -121,14 +121,19 @@ class Engine(Changes):
     def _membership_applied(self, membership: Membership) -> None:
         if self._counts_us(membership):
             self._belongs = True
-        elif self._belongs and self._membership.get(self.node_id) is None:
-            self.removed = True
+            return
+        newest = self._membership.get(self.node_id)
+        if self._belongs and (newest is None or newest.incarnation):
+            self.removed = not self._counts_us(self._membership)
 
     def _counts_us(self, membership: Membership) -> bool:
-        """Whether it means this data directory, not an earlier one under the same id."""
+        """Whether it means this data directory, not another one under the same id.
+
+        A newcomer that has not caught up yet stands there without its incarnation: that may be
+        anybody, and says nothing of us.
+        """
         member = membership.get(self.node_id)
-        own = self.settings.identity.incarnation
-        return member is not None and member.incarnation in ("", own)
+        return member is not None and member.incarnation == self.settings.identity.incarnation
 
     # -- the outside ------------------------------------------------------------------------
 

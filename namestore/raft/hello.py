@@ -16,6 +16,7 @@ from namestore.raft.schema import BOOL, UINT, MessageType, Schema, text
 # Grows when nodes of the two versions could not understand each other.
 PROTOCOL_VERSION = 1
 REASON_CHARACTERS_MAX = 500
+ADDRESS_CHARACTERS_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Hello:
         node_id: Its identity; with TLS its certificate must say the same.
         incarnation: Hexadecimal, drawn when its data directory was made.
         fresh: It has never voted nor acknowledged anything.
+        raft_address: host:port where it is reached, as its own configuration has it.
     """
 
     protocol: int
@@ -37,6 +39,7 @@ class Hello:
     node_id: str
     incarnation: str
     fresh: bool
+    raft_address: str = ""
 
 
 # Codes 1 to 15 belong to connections. The hello's row begins with the protocol, for ever, so that
@@ -51,6 +54,7 @@ _HELLO = MessageType(
         ("node_id", text(256)),
         ("incarnation", text(64)),
         ("fresh", BOOL),
+        ("raft_address", text(ADDRESS_CHARACTERS_MAX)),
     ),
 )
 _REFUSED = MessageType(2, "refused", (("reason", text(REASON_CHARACTERS_MAX)),))

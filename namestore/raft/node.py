@@ -248,6 +248,7 @@ class RaftReplica:
             cluster_id=self._engine.membership.cluster_id,
             node_id=self._node.id,
             incarnation=self._directory.incarnation,
+            raft_address=self._node.raft,
             fresh=self._engine.is_new,
         )
 

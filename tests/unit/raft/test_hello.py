@@ -5,7 +5,9 @@ from __future__ import annotations
 from namestore.raft.framing import GREETING_BYTES_MAX, FrameReader
 from namestore.raft.hello import GREETING, Hello, hello_frame, hello_from, printable, refusal_frame
 
-HELLO = Hello(1, "c" * 256, "f" * 64, "n" * 256, "a" * 64, fresh=True)
+HELLO = Hello(
+    1, "c" * 256, "f" * 64, "n" * 256, "a" * 64, fresh=True, raft_address="h" * 300
+)
 
 
 def body_of(framed: bytes) -> bytes:
@@ -25,8 +27,8 @@ def test_a_hello_comes_back_as_it_was_and_fits_before_trust() -> None:
 
 def test_the_bytes_of_a_hello_are_those_that_were_released() -> None:
     """Even a node of another protocol must be able to read whom it refuses."""
-    framed = hello_frame(Hello(1, "demo", "", "n1", "ab", fresh=False))
-    assert framed.hex() == "00000010970101a464656d6fa0a26e31a26162c2"
+    framed = hello_frame(Hello(1, "demo", "", "n1", "ab", fresh=False, raft_address=""))
+    assert framed.hex() == "00000011980101a464656d6fa0a26e31a26162c2a0"
 
 
 def test_a_refusal_is_shortened_and_cannot_steer_a_terminal() -> None:
