@@ -187,7 +187,7 @@ class PlainHost(Machine):
 
 
 class PlainWatch(Watch):
-    """Leaders, applied commands and final states; its callers may be left without an answer."""
+    """Leaders, commits and states; its callers may be left without an answer."""
 
     def started(self, host: Any) -> None:
         """It replays its whole journal."""
@@ -201,10 +201,24 @@ class PlainWatch(Watch):
             other = self._leaders.setdefault(engine.raftCurrentTerm, host.node_id)
             if other != host.node_id:
                 raise Violation("one leader a term", f"{other} and {host.node_id}")
+        if engine.raftCommitIndex > self._seen_commit.get(host.node_id, 1):
+            self._commits(host, engine.raftCommitIndex)
         applied = engine.raftLastApplied
         holders = hash(tuple(sorted(engine.holders.items())))
         if self._states.setdefault(applied, holders) != holders:
             raise Violation("equal states", f"{host.node_id} differs from others at {applied}")
+
+    def _commits(self, host: Any, commit: int) -> None:
+        self._seen_commit[host.node_id] = commit
+        entry = host.journal[commit - 1]
+        if self._committed.setdefault(commit, entry) != entry:
+            raise Violation("committed for good", f"{host.node_id} commits another entry {commit}")
+        if commit > self.committed_index:
+            self.committed_index = commit
+            journals = [other.journal for other in self.hosts]
+            count = sum(len(each) >= commit and each[commit - 1] == entry for each in journals)
+            if count <= len(journals) // 2:
+                raise Violation("commit on a majority", f"entry {commit} stands on {count} nodes")
 
     def end(self, hosts: list[Any]) -> None:
         if any(host.engine.holders != hosts[0].engine.holders for host in hosts):
