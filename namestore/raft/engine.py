@@ -170,11 +170,19 @@ class Engine(Changes):
         lag = None if match is None else max(0, self.log_end - match)
         return PeerInfo(peer, self.is_connected(peer), match, lag)
 
+    def answer_everybody(self) -> None:
+        """Tells all who wait, and all who come from now on, that this node stops.
+
+        Nobody is told more than is sure: what may be in a log is unknown.
+        """
+        stopping = ShuttingDown("this node is shutting down; retry at another one")
+        self.proposals.fail_all(stopping)
+        self.reads.fail_all()
+        self._drop_orders(stopping)
+
     def stop(self) -> None:
         """Answers everybody who waits, then lets go of network and log."""
-        self.proposals.fail_all(self._why_not())
-        self.reads.fail_all()
-        self._drop_orders(ShuttingDown("this node is shutting down; retry at another one"))
+        self.answer_everybody()
         if self._offer is not None:
             self._offer.checkpoint.release()
         self._doDestroy()

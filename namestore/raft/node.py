@@ -119,11 +119,11 @@ class RaftReplica:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                while self._posted:
-                    self._posted.popleft()()
+                self._run_posted()
                 self._engine.doTick(_TURN_S)
                 if self._engine.removed:
                     break
+            self._run_posted()
             self._engine.stop()
             self._workers.shutdown(wait=True)
             self._state.close()
@@ -138,10 +138,15 @@ class RaftReplica:
                 )
         except Exception as error:  # noqa: BLE001  whatever it is, the process must stop
             # Nothing is closed or flushed: what is in memory may be wrong, what is on the disk
-            # is right. Whoever waits hears nothing more from this process.
+            # is right. Nothing is said that a sync would have to cover.
             _log.critical("replica.failed", node=self._node.id, reason=str(error), exc_info=True)
             self._stopping.set()
+            self._engine.answer_everybody()
             self._on_fatal(error)
+
+    def _run_posted(self) -> None:
+        while self._posted:
+            self._posted.popleft()()
 
     def _background(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         def finished(future: Future[Any]) -> None:
@@ -245,7 +250,7 @@ class RaftReplica:
         return Hello(
             protocol=PROTOCOL_VERSION,
             cluster_name=self._config.name,
-            cluster_id=self._engine.membership.cluster_id,
+            cluster_id=self._engine.agreed_membership.cluster_id,
             node_id=self._node.id,
             incarnation=self._directory.incarnation,
             raft_address=self._node.raft,
@@ -254,7 +259,8 @@ class RaftReplica:
 
     def _accept(self, peer: Hello) -> str | None:
         engine = self._engine
-        return bootstrap.reason_to_refuse(engine.membership, peer, outsider=not engine.is_voter)
+        known = engine.agreed_membership
+        return bootstrap.reason_to_refuse(known, peer, outsider=not engine.is_voter)
 
 
 def open_replica(

@@ -43,6 +43,7 @@ class Proposal:
     relayed: bool = False
     size: int = 0
     attempted: bool = False
+    repeated: bool = False
     answered: bool = field(default=False)
 
 

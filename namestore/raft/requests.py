@@ -31,6 +31,9 @@ from namestore.raft.read_index import (
 from namestore.raft.settings import Settings
 
 _EXPIRE_EVERY_S = 0.02
+# Commands in one message to the leader, unless one caller's are more. Few, as an answer can be
+# two hundred times as large: refusals carry the records in the way.
+_FORWARD_BYTES = 32 * 1024
 
 
 class Requests(ReadIndex):
@@ -94,22 +97,22 @@ class Requests(ReadIndex):
             return
         if self.is_leader:
             while proposals.waiting:
-                self._append_batch(self._next_batch())
+                self._append_batch(self._next_batch(self.settings.bounds.entry_bytes))
         elif self.is_connected(self.leader_id):
             while proposals.waiting:
-                batch = self._next_batch()
+                batch = self._next_batch(_FORWARD_BYTES)
                 if not self._forward(self.leader_id, batch, now):
                     proposals.put_back(batch)
                     break
 
-    def _next_batch(self) -> list[Proposal]:
+    def _next_batch(self, bytes_max: int) -> list[Proposal]:
         """The next proposals that fit into one entry, or into one message: at least one."""
         bounds, waiting = self.settings.bounds, self.proposals.waiting
         batch = [waiting.popleft()]
         count, size = len(batch[0].commands), batch[0].size
         while waiting:
             count, size = count + len(waiting[0].commands), size + waiting[0].size
-            if count > bounds.entry_commands or size > bounds.entry_bytes:
+            if count > bounds.entry_commands or size > bytes_max:
                 break
             batch.append(waiting.popleft())
         return batch
@@ -134,7 +137,7 @@ class Requests(ReadIndex):
         if not self._send(leader_id, message):
             return False
         for proposal in batch:
-            proposal.attempted = True
+            proposal.repeated, proposal.attempted = proposal.attempted, True
         self.proposals.forwarded[number] = (now, batch)
         return True
 
@@ -160,9 +163,15 @@ class Requests(ReadIndex):
             done(refused)
 
     def _on_forward_result(self, peer: str, message: Message) -> None:
-        _, batch = self.proposals.forwarded.pop(message["request"], (0.0, []))
+        sent_at, batch = self.proposals.forwarded.pop(message["request"], (0.0, []))
         if not batch:
             return
+        if message["status"] in (OVERLOADED, MALFORMED):
+            # What was handed on before may be in a log all the same: it is asked again later.
+            repeated = [proposal for proposal in batch if proposal.repeated]
+            batch = [proposal for proposal in batch if not proposal.repeated]
+            if repeated:
+                self.proposals.forwarded[message["request"]] = (sent_at, repeated)
         status = message["status"]
         if status == DECIDED:
             decisions = [decode_decision(data) for data in message["decisions"]]

@@ -38,7 +38,7 @@ def tls(request: pytest.FixtureRequest, authority: Authority) -> Issue:
 
 
 def removed(term: int) -> dict[str, object]:
-    return {"type": "removed", "term": term}
+    return {"type": "timeout_now", "term": term}
 
 
 def chunk(offset: int, data: bytes) -> dict[str, object]:
@@ -225,8 +225,8 @@ def test_a_malformed_message_is_the_senders_mistake(stage: Stage) -> None:
     """It is refused where it is made, and the connection lives on."""
     a, b = stage.pair(limits=TransportLimits(frame_bytes_max=1000))
     for wrong in (
-        {"type": "removed", "term": -1},
-        {"type": "removed"},
+        {"type": "timeout_now", "term": -1},
+        {"type": "timeout_now"},
         {"type": "nothing"},
         chunk(0, bytes(1000)),
     ):

@@ -23,7 +23,7 @@ from namestore.raft.network import TransportLimits
 from tests.support.certificates import Authority
 from tests.support.transports import Stage, Station, assert_honest_peers_talk, hello_of
 
-MESSAGE = frame(encode({"type": "removed", "term": 66}))
+MESSAGE = frame(encode({"type": "timeout_now", "term": 66}))
 
 
 class Bomb:
@@ -222,7 +222,7 @@ def test_a_flood_from_one_peer_does_not_silence_another(
     attackers[0].say(hello_frame(hello_of("n9")))
     for _ in range(20):
         attackers[0].say(MESSAGE * 1_000)
-    assert b.send("n1", {"type": "removed", "term": 8})
+    assert b.send("n1", {"type": "timeout_now", "term": 8})
     b.transport.flush()
     stage.until(lambda: a.messages)
     for _ in range(3):

@@ -137,7 +137,6 @@ def test_every_caller_is_answered_once_when_the_leader_keeps_changing() -> None:
     assert [answer.heard for answer in answers] == [[True]] * len(answers)
 
 
-@pytest.mark.xfail(reason="a refusal of the second attempt is taken for one of both")
 def test_overloaded_is_said_only_of_what_was_never_handed_on() -> None:
     """It means "certainly not applied": what was forwarded before, without an answer, may be in a
     log although the second attempt met a full queue."""
@@ -169,7 +168,6 @@ def _proposal(cluster: OurCluster, name: str) -> Proposal:
     return Proposal([command], cluster.now + 100, lambda _: None)
 
 
-@pytest.mark.xfail(reason="an answer beyond MESSAGE_BYTES_MAX cannot be sent at all")
 def test_decisions_too_large_for_one_message_reach_their_callers() -> None:
     """A small question can have a large answer: refusals carry the records in the way. No request
     of a client may stop a leader."""

@@ -137,7 +137,7 @@ def assert_honest_peers_talk(stage: Stage, a: Station, b: Station) -> None:
     assert a.messages == []
     assert a.changes == [("up", "n2")]
     assert b.changes == [("up", "n1")]
-    assert a.send("n2", {"type": "removed", "term": 7})
-    assert b.send("n1", {"type": "removed", "term": 8})
+    assert a.send("n2", {"type": "timeout_now", "term": 7})
+    assert b.send("n1", {"type": "timeout_now", "term": 8})
     stage.until(lambda: a.messages and b.messages)
     assert (a.terms("n2"), b.terms("n1")) == ([8], [7])
