@@ -1,7 +1,7 @@
 """Disks that begin to refuse under load: the node stops, the others go on, nothing is lost.
 
 strace makes the system calls of a running node fail, as a file system does that went read-only or
-a disk that broke. (Disks without space are in tests/cluster/test_disk.)
+a disk that is full or broke. A file system that really is full is in tests/cluster/test_disk.
 """
 
 from __future__ import annotations
@@ -48,13 +48,22 @@ def failing_calls(pid: int, calls: str, error: str) -> Iterator[None]:
         strace.communicate()
 
 
-@pytest.mark.parametrize("victim", ("leader", "follower"))
+_READ_ONLY = (f"{_WRITES},{_SYNCS}", "EROFS", "Read-only file system")
+_FULL = (_WRITES, "ENOSPC", "No space left on device")
+_BROKEN = (_SYNCS, "EIO", "Input/output error")
+
+
 @pytest.mark.parametrize(
-    ("calls", "error", "words"),
+    ("victim", "calls", "error", "words"),
     (
-        (f"{_WRITES},{_SYNCS}", "EROFS", "Read-only file system"),
-        (_SYNCS, "EIO", "Input/output error"),
+        ("leader", *_READ_ONLY),
+        ("follower", *_READ_ONLY),
+        ("leader", *_FULL),
+        ("leader", *_BROKEN),
+        pytest.param("follower", *_FULL, marks=pytest.mark.slow),
+        pytest.param("follower", *_BROKEN, marks=pytest.mark.slow),
     ),
+    ids=lambda value: value if value in ("leader", "follower") or value.startswith("E") else "",
 )
 def test_failing_disk_stops_its_node_only(
     tmp_path: Path, history: History, victim: str, calls: str, error: str, words: str
