@@ -16,7 +16,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
@@ -76,10 +76,12 @@ def create_app(settings: Settings | None = None, store: Names | None = None) -> 
         try:
             await create_tables(engine)
             # An instance starts without its cluster: the posts it has can be read all the same.
-            blog = Blog(async_sessionmaker(engine, expire_on_commit=False), names)
+            blog = Blog(async_sessionmaker(engine, expire_on_commit=False), names, _utc_now)
             app.state.blog = blog
             stopping = asyncio.Event()
-            healing = asyncio.create_task(_keep_healing(blog, settings.heal_seconds, stopping))
+            healing = asyncio.create_task(
+                _keep_healing(blog, _utc_now(), settings.heal_seconds, stopping)
+            )
             try:
                 yield
             finally:
@@ -98,20 +100,26 @@ def create_app(settings: Settings | None = None, store: Names | None = None) -> 
     return app
 
 
-async def _keep_healing(blog: Blog, every_seconds: float, stopping: asyncio.Event) -> None:
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _keep_healing(
+    blog: Blog, before: datetime, every_seconds: float, stopping: asyncio.Event
+) -> None:
     """Takes up what earlier processes left, at once; then, what this one does not come to finish.
 
-    Later on only requests of some age: the young ones are being answered.
+    Never a request that is being answered: it would be asked for twice, and the first to hear
+    "certainly not done" could no longer vouch for both.
     """
-    older_than = timedelta(0)
     while not stopping.is_set():
         try:
-            await blog.heal(older_than, stopping.is_set)
+            await blog.heal(before, stopping.is_set)
         except Exception:  # noqa: BLE001  # to stop healing for good, unheard, would be worse
             _log.exception("heal.failed")
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), every_seconds)
-        older_than = timedelta(seconds=every_seconds)
+        before = _utc_now() - timedelta(seconds=every_seconds)
 
 
 # -- routes ---------------------------------------------------------------------------------

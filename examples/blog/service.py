@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -42,10 +42,6 @@ from namestore.errors import InvalidRequest, NamestoreError, OutcomeUnknown, Una
 _log = logging.getLogger("blog")
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Blog:
     """The blog of one instance, over its database and the cluster that all instances share."""
 
@@ -53,7 +49,7 @@ class Blog:
         self,
         sessions: async_sessionmaker[AsyncSession],
         store: Names,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime],
     ) -> None:
         self._sessions = sessions
         self._store = store
@@ -88,16 +84,15 @@ class Blog:
                 return Answer(422, {"error": "unknown_author", "detail": detail})
         return await self._answer("post", request_id, content)
 
-    async def heal(self, older_than: timedelta, is_over: Callable[[], bool] = lambda: False) -> int:
-        """Carries out what was left pending for that long. Returns how many were finished.
+    async def heal(self, before: datetime, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Carries out what is pending since before then. Returns how many were finished.
 
         Ends early when `is_over`, and while namestore cannot answer: the next time will do. May
         run beside requests, and beside the same in another process: what is carried out twice is
         done once.
         """
-        before = self._clock() - older_than
         wanted = select(RequestRow.id).where(
-            RequestRow.status.is_(None), RequestRow.created_at <= before
+            RequestRow.status.is_(None), RequestRow.created_at < before
         )
         async with self._sessions() as session:
             pending = (await session.scalars(wanted.order_by(RequestRow.created_at))).all()

@@ -24,7 +24,8 @@ class Settings:
         database_url: This instance's own database: sqlite:///FILE or postgresql://…
         endpoints: The namestore cluster, the same for every instance.
         timeout: Seconds that namestore may take to answer once. A request asks at most twice.
-        heal_seconds: How often unfinished requests are taken up again, and how old they are then.
+        heal_seconds: How often unfinished requests are taken up again, and how old they are then;
+            longer than a request takes, which is a little more than twice the timeout.
     """
 
     database_url: str = "sqlite:///blog.db"
