@@ -23,11 +23,11 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from examples.blog import answers
 from examples.blog.answers import Answer
-from examples.blog.database import create_tables
+from examples.blog.database import create_tables, make_engine
 from examples.blog.names import Names, request_id_of
 from examples.blog.service import Blog
 from examples.blog.settings import Settings
@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None, store: Names | None = None) -> 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = create_async_engine(settings.async_database_url(), pool_pre_ping=True)
+        engine = make_engine(settings.async_database_url())
         names = store or NameStore(settings.endpoints, timeout=settings.timeout)
         try:
             await create_tables(engine)

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, String, Text, TypeDecorator
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import NullPool
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -86,3 +87,14 @@ async def create_tables(engine: AsyncEngine) -> None:
     """Makes the tables that are missing."""
     async with engine.begin() as connection:
         await connection.run_sync(Table.metadata.create_all)
+
+
+def make_engine(url: str) -> AsyncEngine:
+    """An engine for that database.
+
+    SQLite's connections are cheap to open, and none is kept: one that a cancelled request left in
+    the pool would be closed by nobody.
+    """
+    if url.startswith("sqlite"):
+        return create_async_engine(url, poolclass=NullPool)
+    return create_async_engine(url, pool_pre_ping=True)
