@@ -157,7 +157,7 @@ class Engine(Changes):
             applied_index=self.applied_index,
             last_index=self.log_end,
             has_quorum=has_quorum,
-            serving=serving and has_quorum and self.is_voter,
+            serving=serving and has_quorum and self.is_voter and not self.is_new,
             heartbeat_age_ms=0.0 if leads else age_ms,
             meta=self._state.meta,
             peers=tuple(self._peer_info(peer) for peer in self.peers),
