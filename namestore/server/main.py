@@ -3,9 +3,11 @@
 | code    | meaning                                                                    |
 |---------|----------------------------------------------------------------------------|
 | 0       | ended as it was told to (SIGTERM, SIGINT), calls answered                  |
-| 1       | something unexpected, or draining took longer than `drain_timeout_ms`       |
+| 1       | something unexpected, or draining took longer than `drain_timeout_ms`;      |
+|         | or `--wipe-and-rejoin` could not be begun                                   |
 | 2       | bad usage or configuration, or the port is taken                           |
 | 3       | the data directory cannot be used as it is; the message names the remedy   |
+| 4       | the node was removed from its cluster; its data stays                      |
 | 70      | a promise could no longer be kept (disk failure, broken invariant)         |
 | 130,143 | a second SIGINT, SIGTERM: ended at once                                    |
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -29,7 +32,7 @@ from namestore.config import (
     load,
 )
 from namestore.errors import ConfigError, NamestoreError, StorageError
-from namestore.server.node import EXIT_FAILED, Node, OpenReplica
+from namestore.server.node import EXIT_FAILED, Beside, Node, OpenReplica
 
 EXIT_USAGE = 2
 EXIT_STORAGE = 3
@@ -44,6 +47,7 @@ _EXAMPLES = """\b
 Examples:
   namestore-server --dev
   namestore-server --config cluster.toml --node n1
+  namestore-server --config cluster.toml --node n2 --wipe-and-rejoin
 """
 
 _log = logs.get_logger(__name__)
@@ -65,6 +69,13 @@ _log = logs.get_logger(__name__)
     "grpc_address",
     help=f"With --dev: where to serve; port 0 takes a free one. [default: {DEV_GRPC_ADDRESS}]",
 )
+@click.option(
+    "--wipe-and-rejoin",
+    is_flag=True,
+    help="For a node whose data is damaged or lost: have the others remove it, remove its data, "
+    "and join again as a new member. Safe to run again.",
+)
+@click.option("--yes", is_flag=True, help="With --wipe-and-rejoin: do not ask.")
 @click.option("--check-config", is_flag=True, help="Check the configuration and end.")
 @click.option("--log-level", type=click.Choice(logs.LOG_LEVELS), default="info", show_default=True)
 @click.option(
@@ -77,6 +88,8 @@ def main(
     dev: bool,
     data_dir: Path | None,
     grpc_address: str | None,
+    wipe_and_rejoin: bool,
+    yes: bool,
     check_config: bool,
     log_level: str,
     log_format: str,
@@ -93,20 +106,49 @@ def main(
         if check_config:
             click.echo(f"node {node_id} of cluster {config.name} can start as configured")
             return
+        if wipe_and_rejoin:
+            sys.exit(_rejoin(config, node_id, dev=dev, yes=yes))
         sys.exit(serve(config, node_id))
     except ConfigError as error:
         sys.exit(_complain(error, EXIT_USAGE, log_format))
     except StorageError as error:
         sys.exit(_complain(error, EXIT_STORAGE, log_format))
+    except NamestoreError as error:
+        sys.exit(_complain(error, EXIT_FAILED, log_format))
 
 
-def serve(config: ClusterConfig, node_id: str, open_replica: OpenReplica | None = None) -> int:
+def _rejoin(config: ClusterConfig, node_id: str, *, dev: bool, yes: bool) -> int:
+    if dev:
+        raise click.UsageError("--dev has no cluster to rejoin; remove its data directory instead")
+    # Here and not above: the client need not be loaded for --help.
+    from namestore.server.rejoin import join, leave_and_wipe
+
+    def confirm(what: str) -> bool:
+        if yes or not sys.stdin.isatty():
+            click.echo(what, err=True)
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked here; say --yes if that is what you want")
+        return yes or click.confirm(f"{what}. Go on?", err=True)
+
+    if not leave_and_wipe(config, node_id, confirm):
+        click.echo("nothing was done", err=True)
+        return EXIT_FAILED
+    return serve(config, node_id, beside=partial(join, config, node_id))
+
+
+def serve(
+    config: ClusterConfig,
+    node_id: str,
+    open_replica: OpenReplica | None = None,
+    beside: Beside | None = None,
+) -> int:
     """Runs a node in this process until it is told to end; returns the exit code.
 
     Args:
         config: Checked for this node.
         node_id: Which of its nodes to be.
         open_replica: Makes the replica; the real one unless given.
+        beside: Runs beside the calls, from when the node can be reached.
 
     Raises:
         ConfigError: It cannot serve where it is told to.
@@ -114,7 +156,8 @@ def serve(config: ClusterConfig, node_id: str, open_replica: OpenReplica | None 
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        return asyncio.run(Node(config, node_id, open_replica or _raft_replica()).run())
+        node = Node(config, node_id, open_replica or _raft_replica(), beside=beside)
+        return asyncio.run(node.run())
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # before the node listened to signals: nothing was served
     except (ConfigError, StorageError):

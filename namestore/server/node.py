@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -38,8 +38,10 @@ _log = logs.get_logger(__name__)
 _HEALTH_INTERVAL_S = 0.1
 _HAND_OVER_S_MAX = 2.0
 _GRACE_S_MAX = 0.5
+_STANDS_S = 1.0
 
 EndProcess = Callable[[int], object]
+Beside = Callable[[], Coroutine[Any, Any, None]]
 
 
 class OpenReplica(Protocol):
@@ -69,7 +71,7 @@ class Node:
         node_id: str,
         open_replica: OpenReplica,
         end_process: EndProcess = os._exit,
-        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self._config = config
         self._node = config.node(node_id)
@@ -116,15 +118,9 @@ class Node:
     async def _watch(self, gateway: Gateway) -> None:
         """Keeps the health service truthful, and the log informed."""
         serving: bool | None = None
-        warned: tuple[str, ...] = ()
+        attention = Attention(self._node.id)
         while True:
-            warnings = gateway.warnings()
-            for finding in warnings:
-                if finding not in warned:
-                    _log.warning("membership.attention", node=self._node.id, finding=finding)
-            if warned and not warnings:
-                _log.info("membership.in_order", node=self._node.id)
-            warned = warnings
+            attention.look(gateway.warnings(), asyncio.get_running_loop().time())
             if gateway.serving is not serving:
                 serving = gateway.serving
                 _log.info("server.serving" if serving else "server.not_serving", node=self._node.id)
@@ -199,6 +195,28 @@ class Node:
         except NamestoreError as error:
             # The others elect a leader by themselves a moment later.
             _log.warning("server.drain.not_handed_over", node=self._node.id, reason=error.message)
+
+
+class Attention:
+    """Logs what somebody should look at: once, and when it has stood for a while.
+
+    Much of it passes by itself while a cluster starts or changes.
+    """
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+        self._since: dict[str, float] = {}
+        self._said: set[str] = set()
+
+    def look(self, findings: Sequence[str], now: float) -> None:
+        """Takes what there is to be said at this moment, in seconds."""
+        self._since = {finding: self._since.get(finding, now) for finding in findings}
+        due = {finding for finding in findings if now - self._since[finding] >= _STANDS_S}
+        for finding in sorted(due - self._said):
+            _log.warning("membership.attention", node=self._node_id, finding=finding)
+        if self._said and not findings:
+            _log.info("membership.in_order", node=self._node_id)
+        self._said = (self._said & set(findings)) | due
 
 
 class LastResort:

@@ -32,7 +32,7 @@ from namestore.storage.reconcile import reconcile
 from namestore.storage.rocks import StateLimits
 from namestore.storage.state import RocksState
 
-__all__ = ["DataDirectory", "reconcile", "wipe"]
+__all__ = ["MADE_HERE", "DataDirectory", "check_unused", "reconcile", "wipe"]
 
 IDENTITY_FORMAT = 1
 
@@ -49,6 +49,8 @@ _OURS = (
     _IDENTITY + ".new",
     _IDENTITY,
 )
+
+MADE_HERE = frozenset((_LOCK, *_OURS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,11 @@ class DataDirectory:
                 self._state.close()
         finally:
             os.close(lock)
+
+
+def check_unused(path: Path) -> None:
+    """Raises `DirectoryInUse` while a process has the directory."""
+    os.close(_take_lock(path, make=False))
 
 
 def wipe(path: Path) -> None:
