@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, String, Text, TypeDecorator
+from sqlalchemy import JSON, URL, DateTime, Dialect, String, Text, TypeDecorator
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
@@ -89,12 +89,12 @@ async def create_tables(engine: AsyncEngine) -> None:
         await connection.run_sync(Table.metadata.create_all)
 
 
-def make_engine(url: str) -> AsyncEngine:
+def make_engine(url: URL) -> AsyncEngine:
     """An engine for that database.
 
     SQLite's connections are cheap to open, and none is kept: one that a cancelled request left in
     the pool would be closed by nobody.
     """
-    if url.startswith("sqlite"):
+    if url.get_backend_name() == "sqlite":
         return create_async_engine(url, poolclass=NullPool)
     return create_async_engine(url, pool_pre_ping=True)
