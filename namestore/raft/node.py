@@ -27,10 +27,11 @@ from namestore.errors import (
 )
 from namestore.logs import get_logger
 from namestore.raft import bootstrap
+from namestore.raft.configured import bounds, initial_membership, timing
 from namestore.raft.engine import Engine, member_infos
 from namestore.raft.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.lone import LoneTransport
-from namestore.raft.membership import Member, Membership
+from namestore.raft.membership import Membership
 from namestore.raft.orders import Add, Order, OrderAnswer, Remove, Transfer
 from namestore.raft.proposals import Proposal
 from namestore.raft.reads import Read
@@ -41,7 +42,7 @@ from namestore.raft.replica import (
     ProposalDone,
     ReplicaStatus,
 )
-from namestore.raft.settings import Bounds, Identity, Seams, Settings, Timing
+from namestore.raft.settings import Identity, Seams, Settings
 from namestore.raft.standing import Standing
 from namestore.raft.transfers import OrderDone
 from namestore.raft.transport import TcpTransport
@@ -98,8 +99,8 @@ class RaftReplica:
                 background=self._background,
                 incoming=IncomingDirectory(node.data_dir / "incoming"),
             )
-            identity = Identity(node.id, self._directory.incarnation, _initial(config))
-            settings = Settings(identity, seams, _timing(config), _bounds(config))
+            identity = Identity(node.id, self._directory.incarnation, initial_membership(config))
+            settings = Settings(identity, seams, timing(config), bounds(config))
             self._state = state
             self._engine = Engine(self._transport, settings)
         except BaseException:
@@ -280,27 +281,3 @@ def _members(answer: OrderAnswer) -> tuple[MemberInfo, ...] | NamestoreError:
     if isinstance(answer, str):
         return InvariantViolation("an order about members was answered with a leader")
     return member_infos(answer) if isinstance(answer, Membership) else answer
-
-
-def _initial(config: ClusterConfig) -> Membership:
-    ordered = sorted(config.nodes, key=lambda node: node.id)
-    return Membership(tuple(Member(node.id, node.raft, node.grpc) for node in ordered))
-
-
-def _timing(config: ClusterConfig) -> Timing:
-    raft = config.raft
-    return Timing(
-        raft.heartbeat_ms / 1000,
-        raft.election_timeout_ms_min / 1000,
-        raft.election_timeout_ms_max / 1000,
-    )
-
-
-def _bounds(config: ClusterConfig) -> Bounds:
-    limits = config.limits
-    return Bounds(
-        entry_bytes=limits.entry_bytes_max,
-        pending_commands=limits.pending_commands_max,
-        pending_bytes=limits.pending_bytes_max,
-        log_entries=config.raft.snapshot_entries,
-    )
