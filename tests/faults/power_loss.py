@@ -17,8 +17,9 @@ from random import Random
 
 from namestore import embedded
 from namestore.errors import NamestoreError
-from tests.faults.disk import CALLS, Keep, Recording, keep_some
+from tests.faults.disk import Disk, Keep, keep_some
 from tests.faults.recorded_writer import OWNER
+from tests.faults.recording import CALLS, disk_of
 from tests.faults.trace import Call, read_calls, strace_command
 from tests.support.linearizability import Violation
 
@@ -53,7 +54,7 @@ class Recorded:
         marks: Its marks, with the place of the trace where each was about to be written.
     """
 
-    recording: Recording
+    disk: Disk
     marks: list[tuple[int, str]]
 
     def known(self, point: int) -> Known:
@@ -102,8 +103,8 @@ def record(path: Path, names: int) -> Recorded:
         stderr=subprocess.DEVNULL,
     )
     calls = read_calls(trace)
-    recorded = Recorded(Recording(data, calls), list(_marks(marks, calls)))
-    recorded.recording.image(1 << 62, path / "all", lambda _: True)
+    recorded = Recorded(disk_of(data, calls), list(_marks(marks, calls)))
+    recorded.disk.image(1 << 62, path / "all", lambda _: True)
     assert contents(path / "all") == contents(data), "the record does not explain the directory"
     assert len(recorded.marks) >= names
     return recorded
@@ -138,10 +139,10 @@ def lose_power(
     Raises:
         Violation: An image does not start, or lacks an acknowledged name. It is left in `path`.
     """
-    recording = recorded.recording
-    every = recording.points()
+    disk = recorded.disk
+    every = disk.points()
     chosen = sorted(Random(seed).sample(every, min(points, len(every))))
-    tally = Tally(0, len(chosen), len(every), syncs=len(recording.syncs))
+    tally = Tally(0, len(chosen), len(every), syncs=len(disk.syncs))
     tally.names = len([mark for _, mark in recorded.marks if mark.startswith("held")])
     for number, point in enumerate(chosen):
         ways: dict[str, Keep] = {
@@ -151,7 +152,7 @@ def lose_power(
         }
         for way, keep in ways.items():
             image = path / f"image-{point}-{way}"
-            recording.image(point, image, keep)
+            disk.image(point, image, keep)
             check_image(image, recorded.known(point))
             shutil.rmtree(image)
             tally.images += 1

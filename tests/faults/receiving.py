@@ -7,9 +7,7 @@ granted must be in every image of it, in the state or in the log that is replaye
 
 from __future__ import annotations
 
-import shlex
 import shutil
-import sys
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, replace
@@ -19,11 +17,11 @@ from random import Random
 from namestore import NameStore
 from namestore.errors import NamestoreError
 from namestore.localcluster import LocalCluster
-from namestore.localcluster.node_process import SERVER_COMMAND
 from namestore.storage.directory import DataDirectory, reconcile
-from tests.faults.disk import CALLS, Keep, Recording, keep_some
+from tests.faults.disk import Disk, Keep, keep_some
 from tests.faults.power_loss import STRING_BYTES_MAX, contents
-from tests.faults.trace import TIMES, Call, read_calls, strace_command
+from tests.faults.recording import CALLS, disk_of
+from tests.faults.trace import TIMES, Call, read_calls, traced_node_command
 from tests.support.cluster import SERVE_SECONDS, role_ids
 from tests.support.eventually import eventually
 from tests.support.linearizability import Violation
@@ -46,7 +44,7 @@ class Received:
 
     cluster_name: str
     node_id: str
-    recording: Recording
+    disk: Disk
     second_start: int
     times: list[tuple[int, float]]
     grants: list[tuple[float, str]]
@@ -63,8 +61,9 @@ class Received:
 def record_receiver(path: Path) -> Received:
     """Runs it; `path` is an existing, empty directory."""
     path = path.resolve()
+    command = traced_node_command(path, CALLS, "-s", STRING_BYTES_MAX, *TIMES)
     with LocalCluster.create(
-        path / "cluster", nodes=3, base_port=0, settings=_SETTINGS, command=traced_command(path)
+        path / "cluster", nodes=3, base_port=0, settings=_SETTINGS, command=command
     ) as cluster:
         cluster.start()
         cluster.wait_until_serving(timeout=SERVE_SECONDS)
@@ -84,21 +83,14 @@ def record_receiver(path: Path) -> Received:
     calls = first + [
         replace(call, began=call.began + shift, ended=call.ended + shift) for call in second
     ]
-    recording = Recording(data, calls)
-    recording.image(1 << 62, path / "all", lambda _: True)
+    disk = disk_of(data, calls)
+    disk.image(1 << 62, path / "all", lambda _: True)
     assert contents(path / "all") == contents(data), "the record does not explain the directory"
     latest, times = 0.0, []
     for call in calls:
         latest = max(latest, call.began_at)
         times.append((call.began, latest))
-    return Received(name, follower, recording, shift, times, grants, earlier)
-
-
-def traced_command(path: Path) -> list[str]:
-    """The command of a node; its trace is named for its pid, which exec does not change."""
-    command = strace_command(path / "trace.PID", CALLS, "-s", STRING_BYTES_MAX, *TIMES)
-    script = shlex.join(command).replace("trace.PID", 'trace."$$"')
-    return ["/bin/sh", "-c", f'exec {script} "$@"', "sh", sys.executable, *SERVER_COMMAND[1:]]
+    return Received(name, follower, disk, shift, times, grants, earlier)
 
 
 def _register(store: NameStore, kind: str, count: int) -> list[tuple[float, str]]:
@@ -124,7 +116,7 @@ def lose_power_while_receiving(received: Received, path: Path, points: int, seed
     Raises:
         Violation: An image does not open, or lacks a granted name. It is left in `path`.
     """
-    every = [point for point in received.recording.points() if point > received.second_start]
+    every = [point for point in received.disk.points() if point > received.second_start]
     chosen = Random(seed).sample(every, min(points, len(every)))
     for point in chosen:
         ways: dict[str, Keep] = {
@@ -134,7 +126,7 @@ def lose_power_while_receiving(received: Received, path: Path, points: int, seed
         }
         for way, keep in ways.items():
             image = path / f"image-{point}-{way}"
-            received.recording.image(point, image, keep)
+            received.disk.image(point, image, keep)
             _check_image(received, image, received.known(point))
             shutil.rmtree(image)
     return 3 * len(chosen)

@@ -7,8 +7,6 @@ the ratio.
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +14,7 @@ from pathlib import Path
 
 from namestore import NameStore
 from namestore.localcluster import LocalCluster
-from namestore.localcluster.node_process import SERVER_COMMAND
-from tests.faults.trace import TIMES, Call, read_calls, strace_command
+from tests.faults.trace import TIMES, Call, read_calls, traced_node_command
 from tests.support.cluster import SERVE_SECONDS
 from tests.support.linearizability import Violation
 
@@ -77,7 +74,10 @@ def count_syncs(path: Path, nodes: int, callers: int, names: int) -> SyncTally:
     path = path.resolve()
     cluster_path = path / "cluster"
     with LocalCluster.create(
-        cluster_path, nodes=nodes, base_port=0, command=_traced(path)
+        cluster_path,
+        nodes=nodes,
+        base_port=0,
+        command=traced_node_command(path, _CALLS, "-s", _STRING_BYTES, *TIMES),
     ) as cluster:
         cluster.start()
         cluster.wait_until_serving(timeout=SERVE_SECONDS)
@@ -91,13 +91,6 @@ def count_syncs(path: Path, nodes: int, callers: int, names: int) -> SyncTally:
         syncs.append(sum(began < call.began_at < ended for call in durable))
     _check_order(grants, commits)
     return SyncTally(len(grants), callers, tuple(map(len, commits)), tuple(syncs))
-
-
-def _traced(path: Path) -> list[str]:
-    """The command of a node; its trace is named for its pid, which exec does not change."""
-    command = strace_command(path / "trace.PID", _CALLS, "-s", _STRING_BYTES, *TIMES)
-    script = shlex.join(command).replace("trace.PID", 'trace."$$"')
-    return ["/bin/sh", "-c", f'exec {script} "$@"', "sh", sys.executable, *SERVER_COMMAND[1:]]
 
 
 def _load(endpoints: str, callers: int, names: int) -> list[Grant]:

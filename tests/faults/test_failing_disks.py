@@ -15,14 +15,14 @@ import pytest
 
 from namestore import NameStore
 from tests.faults.load import running_load
-from tests.faults.trace import strace_path
+from tests.faults.trace import strace_path, unusable
 from tests.support.cluster import SERVE_SECONDS, finish, role_ids, running_cluster
 from tests.support.history import History
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(240),
-    pytest.mark.skipif("not __import__('shutil').which('strace')", reason="no strace"),
+    pytest.mark.skipif(bool(unusable()), reason=unusable()),
 ]
 
 _EXIT_FATAL = 70

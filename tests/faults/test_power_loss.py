@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disk import Naming, Recording, Write
+from tests.faults.disk import Naming, Write
 from tests.faults.power_loss import Recorded, check_image, lose_power, record
 from tests.faults.receiving import lose_power_while_receiving, record_receiver
-from tests.faults.trace import Call
+from tests.faults.recording import disk_of
+from tests.faults.trace import Call, escaped, unusable
 from tests.support.linearizability import Violation
 
 pytestmark = pytest.mark.cluster
-needs_strace = pytest.mark.skipif("not __import__('shutil').which('strace')", reason="no strace")
+needs_strace = pytest.mark.skipif(bool(unusable()), reason=unusable())
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +46,16 @@ def test_power_loss_while_a_snapshot_arrives(tmp_path: Path) -> None:
 @needs_strace
 def test_syncs_that_did_nothing_are_found(recorded: Recorded, tmp_path: Path) -> None:
     """The images have teeth: on a disk whose syncs of the log are lies, names are lost."""
-    recording = recorded.recording
-    (log,) = {write.file for write in recording.writes if write.syncs}
-    honest = list(recording.syncs)
-    recording.syncs = [sync for sync in honest if sync.node != log]
+    disk = recorded.disk
+    (log,) = {write.file for write in disk.writes if write.syncs}
+    honest = list(disk.syncs)
+    disk.syncs = [sync for sync in honest if sync.node != log]
     try:
-        recording.image(1 << 62, tmp_path / "image", lambda _: False)
+        disk.image(1 << 62, tmp_path / "image", lambda _: False)
         with pytest.raises(Violation):
             check_image(tmp_path / "image", recorded.known(1 << 62))
     finally:
-        recording.syncs = honest
+        disk.syncs = honest
 
 
 def _call(name: str, arguments: str, result: int = 0, path: str = "", at: int = 0) -> Call:
@@ -62,7 +63,7 @@ def _call(name: str, arguments: str, result: int = 0, path: str = "", at: int = 
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in text.encode())
+    return escaped(text).decode()
 
 
 ROOT = "/disk"
@@ -90,7 +91,7 @@ def _read(directory: Path) -> dict[str, bytes]:
 def test_only_what_was_synced_must_be_there(tmp_path: Path) -> None:
     """A file needs two syncs: its own for the bytes, its directory's for the name."""
     wrote = f', "{_escaped("abc")}", 3'
-    recording = Recording(
+    disk = disk_of(
         Path(ROOT),
         [
             _file("one", 3, 0),
@@ -102,23 +103,23 @@ def test_only_what_was_synced_must_be_there(tmp_path: Path) -> None:
         ],
     )
     for point, expected in ((3, {}), (4, {"one": b""}), (5, {"one": b"abc"}), (6, {"one": b"abc"})):
-        recording.image(point, tmp_path / str(point), lambda _: False)
+        disk.image(point, tmp_path / str(point), lambda _: False)
         assert _read(tmp_path / str(point)) == expected
-    recording.image(6, tmp_path / "kept", lambda _: True)
+    disk.image(6, tmp_path / "kept", lambda _: True)
     assert _read(tmp_path / "kept") == {"one": b"abcabc"}
 
 
 def test_torn_write_keeps_whole_sectors(tmp_path: Path) -> None:
     """A disk writes sectors of 512 bytes, each as a whole or not."""
     text = "x" * 1000
-    recording = Recording(
+    disk = disk_of(
         Path(ROOT),
         [
             _file("one", 3, 0),
             _on("pwrite64", 3, "one", 1, f', "{_escaped(text)}", 1000, 100', 1000),
         ],
     )
-    recording.image(
+    disk.image(
         2, tmp_path / "torn", lambda change: (getattr(change, "data", 0) and b"\0\1\0") or True
     )
     assert _read(tmp_path / "torn") == {"one": bytes(512) + b"x" * 512}
@@ -126,7 +127,7 @@ def test_torn_write_keeps_whole_sectors(tmp_path: Path) -> None:
 
 def test_rename_counts_once_its_directory_is_synced(tmp_path: Path) -> None:
     """Before that the old name may still be there, or the new one: never neither."""
-    recording = Recording(
+    disk = disk_of(
         Path(ROOT),
         [
             _file("old", 3, 0),
@@ -138,5 +139,12 @@ def test_rename_counts_once_its_directory_is_synced(tmp_path: Path) -> None:
     )
     for point, keep, name in ((4, False, "old"), (4, True, "new"), (5, False, "new")):
         target = tmp_path / f"{point}-{keep}"
-        recording.image(point, target, partial(_decide, keep))
+        disk.image(point, target, partial(_decide, keep))
         assert _read(target) == {name: b""}
+
+
+def test_calls_that_the_model_does_not_know_are_refused() -> None:
+    """Better no verdict than a wrong one."""
+    calls = [_file("one", 3, 0), _on("copy_file_range", 3, "one", 1)]
+    with pytest.raises(NotImplementedError, match="copy_file_range"):
+        disk_of(Path(ROOT), calls)

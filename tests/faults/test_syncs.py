@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.syncs import count_syncs
+from tests.faults.trace import unusable
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.skipif("not __import__('shutil').which('strace')", reason="no strace"),
+    pytest.mark.skipif(bool(unusable()), reason=unusable()),
 ]
 
 

@@ -7,11 +7,17 @@ another's call had returned stands behind that return.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from namestore.localcluster.node_process import SERVER_COMMAND
 
 _LINE = re.compile(rb"(\d+) +(?:(\d+\.\d+) )?(.*)")
 _CALL = re.compile(rb"(\w+)\((.*)\) += (-?\d+)(?:<([^>]*)>)?", re.DOTALL)
@@ -72,12 +78,34 @@ def strace_command(output: Path, calls: Sequence[str], *options: str) -> list[st
     return [strace_path(), *common, *options, "-e", f"trace={traced}", "-o", str(output)]
 
 
+def traced_node_command(directory: Path, calls: Sequence[str], *options: str) -> list[str]:
+    """What runs as a node so that its calls are written to `directory`/trace.PID.
+
+    exec does not change the pid.
+    """
+    command = strace_command(directory / "trace.PID", calls, *options)
+    script = shlex.join(command).replace("trace.PID", 'trace."$$"')
+    return ["/bin/sh", "-c", f'exec {script} "$@"', "sh", *SERVER_COMMAND]
+
+
 def strace_path() -> str:
     """Where strace is. Raises FileNotFoundError."""
     strace = shutil.which("strace")
     if strace is None:
         raise FileNotFoundError("strace is not installed")
     return strace
+
+
+@cache
+def unusable() -> str:
+    """Why nothing can be traced here; empty: it can."""
+    strace = shutil.which("strace")
+    if strace is None:
+        return "strace is not installed"
+    tried = subprocess.run(
+        [*strace_command(Path(os.devnull), ["fsync"]), "true"], capture_output=True, check=False
+    )
+    return "" if tried.returncode == 0 else f"strace cannot trace here: {tried.stderr!r}"
 
 
 def read_calls(path: Path) -> list[Call]:
@@ -88,6 +116,11 @@ def read_calls(path: Path) -> list[Call]:
 def unescaped(text: bytes) -> bytes:
     """What strace wrote as \\x2f\\x61."""
     return bytes.fromhex(text.replace(b"\\x", b"").decode())
+
+
+def escaped(text: str) -> bytes:
+    """As strace writes a path."""
+    return b"".join(b"\\x%02x" % byte for byte in text.encode())
 
 
 def _calls(lines: list[bytes]) -> Iterator[Call]:
