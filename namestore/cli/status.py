@@ -51,10 +51,15 @@ def status_command(ctx: click.Context) -> int:
         print_warnings(session.printer, answers)
     if any(answer.node is not None and answer.node.has_quorum for answer in answers):
         return DONE
-    error = next((answer.error for answer in answers if answer.error), None)
     session.printer.note("no endpoint reaches a majority of the cluster")
-    session.printer.note(f"  {advice(error or Unreachable(''))}")
+    session.printer.note(f"  {_what_to_do(answers)}")
     return UNAVAILABLE
+
+
+def _what_to_do(answers: Sequence[EndpointStatus]) -> str:
+    if any(answer.node is not None for answer in answers):
+        return "start the nodes that do not run, or mend what keeps them apart"
+    return advice(next((answer.error for answer in answers if answer.error), Unreachable("")))
 
 
 def _lag(node: NodeStatus, answers: Sequence[EndpointStatus]) -> int:

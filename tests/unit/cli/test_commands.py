@@ -191,8 +191,9 @@ def test_status_shows_every_endpoint(run: Run, store: FakeStore) -> None:
 
 
 def test_status_without_a_majority_is_unavailable(run: Run, store: FakeStore) -> None:
-    """The table is printed all the same."""
+    """The table is printed all the same, and nobody who runs a node is told to start his first."""
     store.statuses = [status_of("n1", NodeRole.CANDIDATE, has_quorum=False)]
     result = run("status")
     assert result.exit_code == 3
     assert "no quorum" in result.stdout
+    assert "start the nodes that do not run" in result.stderr
