@@ -183,7 +183,7 @@ def start(directory: Path, node: str, timeout: float) -> None:
             except BaseException:
                 cluster.end_nodes([node_id], timeout=5.0)
                 raise
-    note = "" if view.health is Health.SERVING else ", and waits for a majority of the nodes"
+    note = "" if view.health is Health.SERVING else "; it does not serve yet, see: status"
     _say(f"{node_id} started (pid {cluster.process(node_id).pid}){note}")
 
 
