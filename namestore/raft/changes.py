@@ -112,12 +112,8 @@ class Changes(Transfers):
         number = message["request"]
 
         def done(answer: OrderAnswer) -> None:
-            result: Message = {
-                "type": "order_result",
-                "request": number,
-                "body": encode_answer(answer),
-            }
-            self._send(peer, result)
+            body = encode_answer(answer)
+            self._send(peer, {"type": "order_result", "request": number, "body": body})
 
         if not self.is_leader:
             done(NoLeader(f"node {self.node_id} does not lead; retry"))
@@ -195,8 +191,7 @@ class Changes(Transfers):
             self._transfer("", deadline, lambda answer: None)
             done(NoLeader(f"{node_id} leads, and hands leadership over first; ask again"))
         else:
-            self._departing.add(node_id)
-            self._farewells[node_id] = self._clock() + _FAREWELL_S
+            self._begin_farewell(node_id)
             self._begin_change(order, remaining, deadline, done)
 
     def _begin_change(
@@ -255,17 +250,24 @@ class Changes(Transfers):
         for done in change.waiting if change is not None else ():
             done(answer)
 
+    def _on_request_vote(self, peer: str, message: Message) -> None:
+        """Who stands without being a member was not told that it is none: the leader was lost."""
+        super()._on_request_vote(peer, message)
+        if self.is_leader and self._membership.get(peer) is None and peer not in self._farewells:
+            self._begin_farewell(peer)
+            self._adopt_membership(self._membership)
+
+    def _begin_farewell(self, node_id: str) -> None:
+        self._departing.add(node_id)
+        self._farewells[node_id] = self._clock() + _FAREWELL_S
+
     def _say_farewell(self, now: float) -> None:
         """Lets go of removed members that know of it, or cannot be told."""
         for node_id, until in list(self._farewells.items()):
             progress = self._progress.get(node_id)
             newest = self._memberships[-1][0] if self._memberships else 0
-            told = (
-                progress is not None
-                and self.commit_index >= newest
-                and progress.match >= newest
-                and now >= until - _FAREWELL_S / 2
-            )
+            held = 0 if progress is None else min(progress.match, self.commit_index)
+            told = held >= newest and now >= until - _FAREWELL_S / 2
             if told or now >= until or not self.is_leader:
                 del self._farewells[node_id]
                 self._departing.discard(node_id)
