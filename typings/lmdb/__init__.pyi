@@ -37,7 +37,7 @@ class Cursor:
         self, items: Iterable[tuple[bytes, bytes]], *, append: bool = False
     ) -> tuple[int, int]: ...
 
-def open(  # noqa: PLR0913
+def open(
     path: str,
     map_size: int = 10485760,
     subdir: bool = True,
