@@ -262,9 +262,7 @@ def status_from(message: cluster_pb2.StatusResponse) -> NodeStatus:
 
 def members_from(messages: Iterable[cluster_pb2.Member]) -> tuple[MemberState, ...]:
     """The members of a cluster."""
-    return tuple(
-        MemberState(m.node_id, m.raft_address, m.grpc_address, m.voter) for m in messages
-    )
+    return tuple(MemberState(m.node_id, m.raft_address, m.grpc_address, m.voter) for m in messages)
 
 
 _ROLES = {
