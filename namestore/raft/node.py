@@ -209,13 +209,8 @@ class RaftReplica:
         """See `Replica.add_member`."""
         order = Add(member.node_id, member.raft_address, member.grpc_address)
         if isinstance(self._transport, LoneTransport):
-            done(
-                InvalidRequest(
-                    "this node listens to no other: it was started by itself (--dev, or embedded); "
-                    "a cluster that is to grow is started from a cluster.toml",
-                    field="member",
-                )
-            )
+            reason = "a node started by itself stays so; begin with a cluster.toml instead"
+            done(InvalidRequest(reason, field="member"))
             return
         self._order(order, timeout, lambda answer: done(_members(answer)))
 
