@@ -37,7 +37,9 @@ class Call(grpc.RpcError):
 
 
 def tree(root: type[errors.NamestoreError]) -> list[type[errors.NamestoreError]]:
-    return [root, *(found for child in root.__subclasses__() for found in tree(child))]
+    """The tree of namestore.errors; what a tool adds for itself never travels."""
+    children = [each for each in root.__subclasses__() if each.__module__ == errors.__name__]
+    return [root, *(found for child in children for found in tree(child))]
 
 
 def sent(error: errors.NamestoreError) -> errors.NamestoreError:
