@@ -40,6 +40,11 @@ class Greeting(Protocol):
         ...
 
     @property
+    def membership_index(self) -> int:
+        """Of the newest committed membership it knows, if that counts it; else 0."""
+        ...
+
+    @property
     def fresh(self) -> bool:
         """Its log is empty and it was never part of a cluster."""
         ...
@@ -70,13 +75,15 @@ def all_new(
 
 
 def reason_to_refuse(
-    membership: Membership, peer: Greeting, *, outsider: bool = False
+    membership: Membership, peer: Greeting, *, known_index: int = 0, outsider: bool = False
 ) -> str | None:
     """Why `peer` is not the member it says it is; None: it may be.
 
     Args:
         membership: The newest that this node knows.
         peer: What the other one says of itself.
+        known_index: Of the newest committed membership that this node knows. A peer that knows a
+            newer one, which counts it, took the place of the data directory known here.
         outsider: This node does not count in `membership`. It may be catching up on times when
             another data directory stood behind the peer's id, and must not judge by them.
     """
@@ -87,6 +94,8 @@ def reason_to_refuse(
         )
     member = membership.get(peer.node_id)
     if outsider or member is None or member.incarnation in ("", peer.incarnation):
+        return None
+    if membership.cluster_id == peer.cluster_id and peer.membership_index > known_index:
         return None
     return (
         f"{peer.node_id} has a data directory that this cluster does not know: it lost its disk, "

@@ -168,6 +168,11 @@ class Following(Elections):
         agreed = [m.cluster_id for index, m in self._memberships if index <= self.commit_index]
         return replace(self._membership, cluster_id=agreed[-1] if agreed else "")
 
+    @property
+    def agreed_index(self) -> int:
+        """Where the newest committed membership stands in the log; 0: none is known."""
+        return max((i for i, _ in self._memberships if i <= self.commit_index), default=0)
+
     def _learn_memberships(self, entries: list[LogEntry]) -> None:
         for entry in entries:
             if entry.command[0] == KIND_MEMBERSHIP:

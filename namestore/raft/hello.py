@@ -31,6 +31,7 @@ class Hello:
         incarnation: Hexadecimal, drawn when its data directory was made.
         fresh: It has never voted nor acknowledged anything.
         raft_address: host:port where it is reached, as its own configuration has it.
+        membership_index: Of the newest committed membership it knows, if that counts it; else 0.
     """
 
     protocol: int
@@ -40,6 +41,7 @@ class Hello:
     incarnation: str
     fresh: bool
     raft_address: str = ""
+    membership_index: int = 0
 
 
 # Codes 1 to 15 belong to connections. The hello's row begins with the protocol, for ever, so that
@@ -55,6 +57,7 @@ _HELLO = MessageType(
         ("incarnation", text(64)),
         ("fresh", BOOL),
         ("raft_address", text(ADDRESS_CHARACTERS_MAX)),
+        ("membership_index", UINT),
     ),
 )
 _REFUSED = MessageType(2, "refused", (("reason", text(REASON_CHARACTERS_MAX)),))

