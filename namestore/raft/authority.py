@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from namestore.config import TlsConfig
 from namestore.errors import ConfigError
-from namestore.raft.tls import node_uri
+from namestore.raft.transport.tls import node_uri
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -17,7 +17,7 @@ from namestore.raft.membership import Membership
 
 
 class Greeting(Protocol):
-    """What a node says of itself when it connects; see `namestore.raft.framing`."""
+    """What a node says of itself when it connects; see `namestore.raft.transport.framing`."""
 
     @property
     def node_id(self) -> str:

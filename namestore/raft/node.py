@@ -29,8 +29,6 @@ from namestore.logs import get_logger
 from namestore.raft import bootstrap
 from namestore.raft.configured import bounds, initial_membership, timing
 from namestore.raft.engine import Engine, member_infos
-from namestore.raft.hello import PROTOCOL_VERSION, Hello
-from namestore.raft.lone import LoneTransport
 from namestore.raft.membership import Membership
 from namestore.raft.orders import Add, Order, OrderAnswer, Remove, Transfer
 from namestore.raft.proposals import Proposal
@@ -45,7 +43,9 @@ from namestore.raft.replica import (
 from namestore.raft.settings import Identity, Seams, Settings
 from namestore.raft.standing import Standing
 from namestore.raft.transfers import OrderDone
-from namestore.raft.transport import TcpTransport
+from namestore.raft.transport.hello import PROTOCOL_VERSION, Hello
+from namestore.raft.transport.lone import LoneTransport
+from namestore.raft.transport.tcp import TcpTransport
 from namestore.storage.directory import DataDirectory, reconcile
 from namestore.storage.incoming import IncomingDirectory
 from namestore.storage.interfaces import StateView

@@ -13,7 +13,7 @@ import pytest
 from namestore.config import TlsConfig
 from namestore.errors import ConfigError
 from namestore.raft.authority import issue_certificate, make_authority
-from namestore.raft.tls import load_contexts, node_uri
+from namestore.raft.transport.tls import load_contexts, node_uri
 from tests.support.certificates import Authority
 
 

@@ -11,9 +11,9 @@ from pysyncobj.node import Node
 
 from namestore.config import TlsConfig
 from namestore.errors import ConfigError
-from namestore.raft.addresses import SocketAddress
-from namestore.raft.messages import MalformedMessage
-from namestore.raft.network import TransportLimits
+from namestore.raft.transport.addresses import SocketAddress
+from namestore.raft.transport.messages import MalformedMessage
+from namestore.raft.transport.network import TransportLimits
 from tests.support.certificates import Authority
 from tests.support.transports import Stage, Station
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from namestore.raft.framing import frame
-from namestore.raft.hello import ACCEPTED, PING_FRAME, hello_frame
-from namestore.raft.messages import encode
-from namestore.raft.network import TransportLimits
+from namestore.raft.transport.framing import frame
+from namestore.raft.transport.hello import ACCEPTED, PING_FRAME, hello_frame
+from namestore.raft.transport.messages import encode
+from namestore.raft.transport.network import TransportLimits
 from tests.support.certificates import Authority
 from tests.support.transports import Stage, Station, assert_honest_peers_talk, hello_of
 

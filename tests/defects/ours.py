@@ -18,12 +18,12 @@ from namestore.core.state import name_key
 from namestore.errors import NamestoreError
 from namestore.raft import bootstrap
 from namestore.raft.engine import Engine
-from namestore.raft.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.membership import Member, Membership
-from namestore.raft.messages import decode, encode
 from namestore.raft.proposals import Proposal
 from namestore.raft.reads import Read
 from namestore.raft.settings import Bounds, Identity, Seams, Settings, Timing
+from namestore.raft.transport.hello import PROTOCOL_VERSION, Hello
+from namestore.raft.transport.messages import decode, encode
 from namestore.storage.reconcile import reconcile
 from tests.defects.cluster import Answer, Cluster
 from tests.support.memory_stores import MemoryDisk, MemoryIncoming, MemoryLog, MemoryState

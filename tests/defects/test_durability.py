@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from namestore.errors import InvariantViolation
-from namestore.raft.messages import decode, encode
 from namestore.raft.settings import Bounds
+from namestore.raft.transport.messages import decode, encode
 from namestore.storage.interfaces import Checkpoint
 from tests.defects.conftest import Make, MakePlain
 from tests.defects.ours import OurCluster

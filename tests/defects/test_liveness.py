@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from namestore.raft.messages import decode
 from namestore.raft.settings import Bounds
+from namestore.raft.transport.messages import decode
 from tests.defects.cluster import Cluster
 from tests.defects.conftest import Make
 from tests.defects.ours import OurCluster

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from namestore.raft.membership import Member, Membership
-from namestore.raft.messages import decode
 from namestore.raft.orders import Add
 from namestore.raft.settings import Bounds
+from namestore.raft.transport.messages import decode
 from tests.defects.ours import OurCluster
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from namestore.errors import InvariantViolation
-from namestore.raft.messages import decode
+from namestore.raft.transport.messages import decode
 from tests.defects.cluster import Answer
 from tests.defects.conftest import Make, MakePlain
 from tests.defects.ours import OurCluster

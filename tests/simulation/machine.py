@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from namestore.errors import DiskFailed, NamestoreError
-from namestore.raft.hello import Hello
+from namestore.raft.transport.hello import Hello
 from tests.simulation.network import Network
 from tests.simulation.plan import Plan
 from tests.simulation.transport import SimTransport

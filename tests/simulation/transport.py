@@ -7,7 +7,7 @@ from typing import Any
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
-from namestore.raft.hello import Hello
+from namestore.raft.transport.hello import Hello
 
 
 class SimTransport(Transport):

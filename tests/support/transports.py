@@ -10,9 +10,9 @@ from pysyncobj.node import Node
 
 from namestore.config import TlsConfig
 from namestore.errors import ConfigError
-from namestore.raft.hello import PROTOCOL_VERSION, Hello
-from namestore.raft.network import TransportLimits
-from namestore.raft.transport import TcpTransport
+from namestore.raft.transport.hello import PROTOCOL_VERSION, Hello
+from namestore.raft.transport.network import TransportLimits
+from namestore.raft.transport.tcp import TcpTransport
 
 # Generous: it only ends a test that would hang.
 _PATIENCE_S = 20.0

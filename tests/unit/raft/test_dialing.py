@@ -6,9 +6,9 @@ import random
 
 from pysyncobj.node import Node
 
-from namestore.raft.addresses import SocketAddress
-from namestore.raft.dialing import Peer
-from namestore.raft.quiet_log import QuietLog
+from namestore.raft.transport.addresses import SocketAddress
+from namestore.raft.transport.dialing import Peer
+from namestore.raft.transport.quiet_log import QuietLog
 
 
 def pauses(peer: Peer, count: int) -> list[float]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from namestore.raft.framing import FrameReader, MalformedFrame, frame
+from namestore.raft.transport.framing import FrameReader, MalformedFrame, frame
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=10), st.integers(1, 60))

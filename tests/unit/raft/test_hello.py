@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from namestore.raft.framing import GREETING_BYTES_MAX, FrameReader
-from namestore.raft.hello import GREETING, Hello, hello_frame, hello_from, printable, refusal_frame
+from namestore.raft.transport.framing import GREETING_BYTES_MAX, FrameReader
+from namestore.raft.transport.hello import (
+    GREETING,
+    Hello,
+    hello_frame,
+    hello_from,
+    printable,
+    refusal_frame,
+)
 
 HELLO = Hello(1, "c" * 256, "f" * 64, "n" * 256, "a" * 64, fresh=True, raft_address="h" * 300)
 

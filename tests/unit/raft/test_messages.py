@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from namestore.raft.messages import RAFT_ROWS, MalformedMessage, decode, encode
-from namestore.raft.schema import BOOL, UINT, MessageType, Schema, list_of
+from namestore.raft.transport.messages import RAFT_ROWS, MalformedMessage, decode, encode
+from namestore.raft.transport.schema import BOOL, UINT, MessageType, Schema, list_of
 
 SHA = bytes(range(32))
 GOLDEN: dict[str, tuple[dict[str, Any], str]] = {

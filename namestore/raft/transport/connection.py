@@ -12,8 +12,8 @@ import socket
 from collections import deque
 from itertools import islice
 
-from namestore.raft.framing import FrameReader
-from namestore.raft.tls import TlsFailed, TlsStream
+from namestore.raft.transport.framing import FrameReader
+from namestore.raft.transport.tls import TlsFailed, TlsStream
 
 READ_BYTES = 256 * 1024
 _SEAL_BYTES = 64 * 1024

@@ -11,8 +11,8 @@ import selectors
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from namestore.raft.connection import ConnectionLost
-from namestore.raft.link import Link
+from namestore.raft.transport.connection import ConnectionLost
+from namestore.raft.transport.link import Link
 
 _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE

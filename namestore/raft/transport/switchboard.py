@@ -12,17 +12,17 @@ from dataclasses import replace
 from pysyncobj.node import Node
 
 from namestore.logs import get_logger
-from namestore.raft.connection import Connection, ConnectionLost, PeerUntrusted
-from namestore.raft.dialing import Dialer, Peer
-from namestore.raft.diary import Diary
-from namestore.raft.hello import Hello
-from namestore.raft.link import Gate, Link, PeerRefused, Phase, Refuse
-from namestore.raft.links import LinkSet
-from namestore.raft.listening import Door
-from namestore.raft.network import Events, Network
-from namestore.raft.quiet_log import QuietLog
-from namestore.raft.reception import Reception
-from namestore.raft.waker import Waker
+from namestore.raft.transport.connection import Connection, ConnectionLost, PeerUntrusted
+from namestore.raft.transport.dialing import Dialer, Peer
+from namestore.raft.transport.diary import Diary
+from namestore.raft.transport.hello import Hello
+from namestore.raft.transport.link import Gate, Link, PeerRefused, Phase, Refuse
+from namestore.raft.transport.links import LinkSet
+from namestore.raft.transport.listening import Door
+from namestore.raft.transport.network import Events, Network
+from namestore.raft.transport.quiet_log import QuietLog
+from namestore.raft.transport.reception import Reception
+from namestore.raft.transport.waker import Waker
 
 # Of one link in one poll; the rest waits for the next, after the other links.
 _FRAMES_PER_POLL = 64

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from pysyncobj.node import Node
 
-from namestore.raft.addresses import Resolver, SocketAddress, numeric, split_address
-from namestore.raft.connection import Connection, ConnectionLost
-from namestore.raft.link import Link, MakeLink
-from namestore.raft.network import Network
-from namestore.raft.quiet_log import QuietLog
-from namestore.raft.tls import TlsStream
+from namestore.raft.transport.addresses import Resolver, SocketAddress, numeric, split_address
+from namestore.raft.transport.connection import Connection, ConnectionLost
+from namestore.raft.transport.link import Link, MakeLink
+from namestore.raft.transport.network import Network
+from namestore.raft.transport.quiet_log import QuietLog
+from namestore.raft.transport.tls import TlsStream
 
 # Pauses double up to this many times the first one: a healed link is found again soon.
 _PAUSE_FACTOR_MAX = 8

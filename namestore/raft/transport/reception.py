@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import socket
 
-from namestore.raft.connection import Connection
-from namestore.raft.dialing import tune
-from namestore.raft.hello import Hello
-from namestore.raft.link import Link, MakeLink
-from namestore.raft.listening import Door, Exhausted
-from namestore.raft.network import Network
-from namestore.raft.quiet_log import QuietLog
-from namestore.raft.tls import TlsStream
+from namestore.raft.transport.connection import Connection
+from namestore.raft.transport.dialing import tune
+from namestore.raft.transport.hello import Hello
+from namestore.raft.transport.link import Link, MakeLink
+from namestore.raft.transport.listening import Door, Exhausted
+from namestore.raft.transport.network import Network
+from namestore.raft.transport.quiet_log import QuietLog
+from namestore.raft.transport.tls import TlsStream
 
 
 class Reception:

@@ -18,14 +18,14 @@ from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
 from namestore.config import TlsConfig
-from namestore.raft import messages
-from namestore.raft.addresses import Lookup, look_up, split_address
-from namestore.raft.framing import HEADER, frame
-from namestore.raft.hello import Hello
-from namestore.raft.link import Gate
-from namestore.raft.network import Events, Network, TransportLimits
-from namestore.raft.switchboard import Switchboard
-from namestore.raft.tls import load_contexts
+from namestore.raft.transport import messages
+from namestore.raft.transport.addresses import Lookup, look_up, split_address
+from namestore.raft.transport.framing import HEADER, frame
+from namestore.raft.transport.hello import Hello
+from namestore.raft.transport.link import Gate
+from namestore.raft.transport.network import Events, Network, TransportLimits
+from namestore.raft.transport.switchboard import Switchboard
+from namestore.raft.transport.tls import load_contexts
 
 
 class TcpTransport(Transport):

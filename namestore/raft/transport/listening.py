@@ -6,8 +6,8 @@ import errno
 import socket
 
 from namestore.errors import ConfigError
-from namestore.raft.addresses import look_up, split_address
-from namestore.raft.links import LinkSet
+from namestore.raft.transport.addresses import look_up, split_address
+from namestore.raft.transport.links import LinkSet
 
 _ACCEPTS_MAX = 16
 _BACKLOG = 128

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
-from namestore.raft.hello import Hello
+from namestore.raft.transport.hello import Hello
 
 
 class LoneTransport(Transport):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from namestore.raft.framing import GREETING_BYTES_MAX, frame
-from namestore.raft.messages import MESSAGE_BYTES_MAX, RAFT_ROWS
-from namestore.raft.schema import BOOL, UINT, MessageType, Schema, text
+from namestore.raft.transport.framing import GREETING_BYTES_MAX, frame
+from namestore.raft.transport.messages import MESSAGE_BYTES_MAX, RAFT_ROWS
+from namestore.raft.transport.schema import BOOL, UINT, MessageType, Schema, text
 
 # Grows when nodes of the two versions could not understand each other.
 PROTOCOL_VERSION = 1

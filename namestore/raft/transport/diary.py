@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from namestore.raft.link import Link, Phase
-from namestore.raft.quiet_log import QuietLog
+from namestore.raft.transport.link import Link, Phase
+from namestore.raft.transport.quiet_log import QuietLog
 
 
 class Diary:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from pysyncobj.node import Node
 
-from namestore.raft.addresses import Lookup, look_up
-from namestore.raft.messages import MESSAGE_BYTES_MAX, Message
-from namestore.raft.tls import TlsContexts
+from namestore.raft.transport.addresses import Lookup, look_up
+from namestore.raft.transport.messages import MESSAGE_BYTES_MAX, Message
+from namestore.raft.transport.tls import TlsContexts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from namestore.raft.connection import Connection, ConnectionLost
-from namestore.raft.framing import MalformedFrame
-from namestore.raft.hello import (
+from namestore.raft.transport.connection import Connection, ConnectionLost
+from namestore.raft.transport.framing import MalformedFrame
+from namestore.raft.transport.hello import (
     ACCEPTED,
     DIALED,
     GREETING,
@@ -26,9 +26,9 @@ from namestore.raft.hello import (
     printable,
     refusal_frame,
 )
-from namestore.raft.network import TransportLimits
-from namestore.raft.schema import MalformedMessage, Message
-from namestore.raft.tls import node_uri
+from namestore.raft.transport.network import TransportLimits
+from namestore.raft.transport.schema import MalformedMessage, Message
+from namestore.raft.transport.tls import node_uri
 
 # All that a peer may send, TLS handshake included, before its hello was let in.
 _STRANGER_BYTES_MAX = 256 * 1024

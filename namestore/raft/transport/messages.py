@@ -1,7 +1,7 @@
 """What Raft nodes say to each other: the table of message types, and their bytes.
 
 A new message is a new row with a new code; a row that was ever released keeps its code and its
-fields for good, and `namestore.raft.hello.PROTOCOL_VERSION` moves when that cannot be kept.
+fields for good, and `PROTOCOL_VERSION` of `hello` moves when that cannot be kept.
 It knows nothing of connections, and not what a message means.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from namestore.raft.schema import (
+from namestore.raft.transport.schema import (
     BOOL,
     U32,
     UINT,
