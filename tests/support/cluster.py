@@ -25,13 +25,18 @@ SERVE_SECONDS = 60.0
 
 @contextmanager
 def running_cluster(
-    path: Path, *, nodes: int = 3, settings: Settings | None = None, start: bool = True
+    path: Path,
+    *,
+    nodes: int = 3,
+    settings: Settings | None = None,
+    tls: bool = False,
+    start: bool = True,
 ) -> Iterator[LocalCluster]:
     """A cluster on free ports that serves; every process of it is ended afterwards.
 
     When the block fails, what the nodes logged last is printed.
     """
-    with LocalCluster.create(path, nodes=nodes, base_port=0, settings=settings) as cluster:
+    with LocalCluster.create(path, nodes=nodes, base_port=0, settings=settings, tls=tls) as cluster:
         try:
             if start:
                 cluster.start()
