@@ -37,7 +37,7 @@ def make_authority(directory: Path) -> Path:
     Raises:
         ConfigError: `cryptography` is not installed, or only half of an authority is there.
     """
-    _require_cryptography()
+    require_cryptography()
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -86,11 +86,15 @@ def issue_certificate(
         valid_for: From then on.
 
     Raises:
-        ConfigError: There is no authority, or `cryptography` is not installed.
+        ConfigError: There is no authority, the node's files would replace the authority's, or
+            `cryptography` is not installed.
     """
-    _require_cryptography()
+    require_cryptography()
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    certificate_path, key_path = directory / f"{node_id}.pem", directory / f"{node_id}.key"
+    if certificate_path.name == AUTHORITY_FILE:
+        raise ConfigError(f"a node called {node_id} would get the authority's files: rename it")
     authority_key, authority = _load_authority(directory)
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
@@ -100,7 +104,6 @@ def issue_certificate(
         .public_key(key.public_key())
         .add_extension(_alternative_names(cluster_name, node_id, hosts), critical=False)
     )
-    certificate_path, key_path = directory / f"{node_id}.pem", directory / f"{node_id}.key"
     _write_key(key_path, key)
     _write_certificate(certificate_path, _for_peers(builder, authority_key), authority_key)
     return TlsConfig(certificate_path, key_path, directory / AUTHORITY_FILE)
@@ -123,12 +126,13 @@ def _for_peers(
     )
 
 
-def _require_cryptography() -> None:
+def require_cryptography() -> None:
+    """Raises `ConfigError`, saying how to get it, unless `cryptography` is installed."""
     try:
         import cryptography  # noqa: F401  (only whether it is there)
     except ImportError as error:
         raise ConfigError(
-            "making certificates needs the `cryptography` package: pip install cryptography"
+            "making certificates needs the `cryptography` package: pip install 'namestore[tls]'"
         ) from error
 
 
