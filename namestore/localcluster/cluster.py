@@ -15,6 +15,7 @@ from typing import Self
 
 import grpc
 
+from namestore.localcluster.certificates import decide_tls, secure
 from namestore.localcluster.configuration import Settings, check_shape, write_config
 from namestore.localcluster.directory import ClusterDirectory
 from namestore.localcluster.errors import NodeFailed
@@ -39,6 +40,7 @@ class LocalCluster(ClusterProcesses):
         nodes: int | None = None,
         base_port: int | None = None,
         settings: Settings | None = None,
+        tls: bool | None = None,
         command: Sequence[str] = SERVER_COMMAND,
     ) -> Self:
         """The cluster of a directory, which is made with its `cluster.toml` if it is not there.
@@ -48,17 +50,25 @@ class LocalCluster(ClusterProcesses):
             nodes: How many; None: as many as there are, 3 in a new one.
             base_port: Of n1; 0: free ports; None: as they are, 7101 in a new one.
             settings: Further tables for a new `cluster.toml`.
+            tls: The nodes speak TLS to each other, with certificates made here; None: as they do,
+                in a new one they do not.
             command: What runs as a node.
 
         Raises:
             DirectoryUnusable: The directory holds something else.
             ClusterMismatch: It holds a cluster of another shape.
-            ConfigError: Its `cluster.toml` was changed into something that cannot work.
+            ConfigError: Its `cluster.toml` was changed into something that cannot work, or nothing
+                is installed to make certificates with.
         """
         directory = ClusterDirectory.create(path)
         with directory.locked():
             return cls.prepare(
-                directory, nodes=nodes, base_port=base_port, settings=settings, command=command
+                directory,
+                nodes=nodes,
+                base_port=base_port,
+                settings=settings,
+                tls=tls,
+                command=command,
             )
 
     @classmethod
@@ -69,14 +79,18 @@ class LocalCluster(ClusterProcesses):
         nodes: int | None = None,
         base_port: int | None = None,
         settings: Settings | None = None,
+        tls: bool | None = None,
         command: Sequence[str] = SERVER_COMMAND,
     ) -> Self:
         """As `create`, in a directory that is marked and whose lock the caller holds."""
+        secured = decide_tls(directory, tls)
         if not directory.config_path.exists():
             write_config(directory.config_path, nodes, base_port, settings)
         cluster = cls(directory, command=command, settings=settings)
         check_shape(directory.config_path, cluster.config, nodes, base_port)
         directory.remember_nodes([node.id for node in cluster.config.nodes])
+        if secured:
+            secure(directory, cluster.config)
         return cluster
 
     @classmethod

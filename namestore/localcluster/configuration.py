@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from namestore.config import ClusterConfig
+from namestore.config import ClusterConfig, TlsConfig
 from namestore.localcluster.errors import ClusterMismatch
 from namestore.localcluster.pid_file import write_whole
 from namestore.localcluster.ports import HOST, free_ports
@@ -18,6 +18,11 @@ from namestore.localcluster.ports import HOST, free_ports
 NODES_DEFAULT = 3
 BASE_PORT_DEFAULT = 7101
 RAFT_PORT_OFFSET = 100
+
+_SECURE_HEADER = (
+    "# Written anew by every `namestore-local-cluster up --tls`: cluster.toml, and this node's\n"
+    "# certificate. Change that one; or change this one and remove these lines, and it is kept.\n"
+)
 
 # Tables to add to the file: {"limits": {"request_timeout_ms": 2000}}.
 Settings = Mapping[str, Mapping[str, int]]
@@ -53,7 +58,11 @@ def write_config(
 
 
 def write_node_config(
-    path: Path, config: ClusterConfig, addresses: Mapping[str, tuple[str, str]], settings: Settings
+    path: Path,
+    config: ClusterConfig,
+    addresses: Mapping[str, tuple[str, str]],
+    settings: Settings,
+    tls: TlsConfig | None = None,
 ) -> None:
     """Writes one node's own file: the same cluster, where other nodes have other addresses.
 
@@ -62,9 +71,19 @@ def write_node_config(
         config: The cluster's.
         addresses: By node id, the gRPC and the Raft address as this node is to see them.
         settings: The tables of the cluster's file: they are not read back from it.
+        tls: This node's own files; None: it speaks in the clear.
     """
     merged = {node.id: addresses.get(node.id, (node.grpc, node.raft)) for node in config.nodes}
-    write_whole(path, _render(config.name, merged, settings))
+    write_whole(path, _render(config.name, merged, settings) + _tls_table(tls, path.parent))
+
+
+def write_secure_config(path: Path, cluster_path: Path, tls: TlsConfig) -> None:
+    """Gives a node a file of its own: the cluster's as it is now, and its certificate.
+
+    A file that is there and does not begin as those written here do is somebody's own, and kept.
+    """
+    if not path.exists() or path.read_bytes().startswith(_SECURE_HEADER.encode()):
+        write_whole(path, _SECURE_HEADER + cluster_path.read_text() + _tls_table(tls, path.parent))
 
 
 def check_shape(
@@ -97,6 +116,15 @@ def _render(name: str, addresses: Mapping[str, tuple[str, str]], settings: Setti
     for table, values in settings.items():
         lines += ["", f"[{table}]", *(f"{key} = {value}" for key, value in values.items())]
     return "\n".join(lines) + "\n"
+
+
+def _tls_table(tls: TlsConfig | None, directory: Path) -> str:
+    """Relative to the directory, so that it can be moved as a whole."""
+    if tls is None:
+        return ""
+    files = {"certificate": tls.certificate, "key": tls.key, "authority": tls.authority}
+    lines = [f"{key} = {_quoted(str(path.relative_to(directory)))}" for key, path in files.items()]
+    return "\n".join(["", "[tls]", *lines, ""])
 
 
 def _quoted(text: str) -> str:

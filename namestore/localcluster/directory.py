@@ -24,6 +24,7 @@ from namestore.localcluster.pid_file import write_whole
 MARKER = ".namestore-local-cluster"
 _LOCK = ".lock"
 _CONFIG = "cluster.toml"
+_TLS = "tls"
 _DEV = "dev"  # what `namestore-server --dev` keeps in the same place
 _FORMAT = 1
 # As `namestore.config` has node ids: never empty, no separator, no leading dot.
@@ -39,6 +40,7 @@ class ClusterDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.config_path = self.path / _CONFIG
+        self.tls_path = self.path / _TLS
         self._marker_path = self.path / MARKER
 
     @classmethod
@@ -90,6 +92,31 @@ class ClusterDirectory:
         if known != marker["nodes"]:
             write_whole(self._marker_path, json.dumps({**marker, "nodes": known}) + "\n")
 
+    @property
+    def tls(self) -> bool:
+        """The nodes speak TLS to each other; what is at `tls_path` is this tool's."""
+        return bool(self._read_marker().get("tls", False))
+
+    def make_tls_path(self) -> None:
+        """Makes the place for keys and certificates, and notes that it is this tool's to remove.
+
+        Raises:
+            DirectoryUnusable: Something is there already that this tool did not put there.
+        """
+        if self.tls:
+            return
+        try:
+            self.tls_path.mkdir(mode=0o700, exist_ok=True)
+            # Empty, it may be what an earlier call made that was interrupted.
+            if self.tls_path.is_symlink() or any(self.tls_path.iterdir()):
+                raise DirectoryUnusable(
+                    f"{self.tls_path} was not made by this tool: move it away, or name another "
+                    "directory with --dir"
+                )
+        except OSError as error:
+            raise DirectoryUnusable(f"cannot make {self.tls_path}: {error.strerror}") from error
+        write_whole(self._marker_path, json.dumps({**self._read_marker(), "tls": True}) + "\n")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps every other command that changes something out of the directory.
@@ -130,7 +157,7 @@ class ClusterDirectory:
         """
         marker = self._read_marker()
         try:
-            for entry in self._entries_of(marker["nodes"]):
+            for entry in self._entries_of(marker["nodes"], tls=marker.get("tls", False)):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path)
                 elif entry.is_file(follow_symlinks=False):
@@ -144,13 +171,15 @@ class ClusterDirectory:
             raise DirectoryUnusable(f"cannot remove {error.filename}: {error.strerror}") from error
         return left
 
-    def _entries_of(self, node_ids: Sequence[str]) -> list[os.DirEntry[str]]:
-        """What the nodes left here.
+    def _entries_of(self, node_ids: Sequence[str], *, tls: bool) -> list[os.DirEntry[str]]:
+        """What the nodes left here, and their certificates.
 
         Chosen from what this directory lists, never by joining a name from the marker to a path:
         an entry of a directory cannot lie outside of it.
         """
         ours = {f"{node}{suffix}" for node in node_ids for suffix in ("", ".log", ".pid", ".toml")}
+        if tls:
+            ours.add(_TLS)
         with os.scandir(self.path) as entries:
             return [entry for entry in entries if entry.name in ours - {_CONFIG}]
 

@@ -87,21 +87,29 @@ def cli() -> None:
     f"on. 0: free ports.  [default: {BASE_PORT_DEFAULT}]",
 )
 @click.option(
+    "--tls",
+    is_flag=True,
+    help="The nodes prove to each other who they are, by certificates of an authority that is made "
+    "for them, and encrypt what they say. Callers are served in the clear.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     help="Seconds for all nodes to serve.",
 )
-def up(directory: Path, nodes: int | None, base_port: int | None, timeout: float) -> None:
+def up(
+    directory: Path, nodes: int | None, base_port: int | None, tls: bool, timeout: float
+) -> None:
     """Starts every node that does not run, and waits until all serve.
 
-    A cluster.toml that is there is kept. When a node cannot be started, those that this call
-    started are ended again.
+    A cluster.toml that is there is kept, and so are certificates. When a node cannot be started,
+    those that this call started are ended again.
     """
     place = ClusterDirectory.create(directory)
     with place.locked():
-        cluster = LocalCluster.prepare(place, nodes=nodes, base_port=base_port)
+        cluster = LocalCluster.prepare(place, nodes=nodes, base_port=base_port, tls=tls)
         with _err.status("starting …") as progress:
             done = bring_up(cluster, timeout, lambda views: _tell_progress(progress, views))
     _tell_brought_up(cluster, done)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from namestore.config import ClusterConfig, load
+from namestore.localcluster.certificates import require_own_config, tls_files
 from namestore.localcluster.configuration import Settings, write_node_config
 from namestore.localcluster.directory import ClusterDirectory
 from namestore.localcluster.errors import NodeFailed, UnknownNode
@@ -103,6 +104,7 @@ class ClusterProcesses:
     def start(self, *node_ids: str) -> None:
         """Starts these nodes (none named: all) where they do not run; does not wait for them."""
         for node_id in node_ids or self.node_ids:
+            require_own_config(self.directory, self.node_id(node_id))
             self.process(node_id).start()
 
     def terminate(self, node_id: str) -> bool:
@@ -164,7 +166,8 @@ class ClusterProcesses:
             addresses: By node id, the (gRPC, Raft) address that this node is to see.
         """
         path = self.directory.path / f"{self.node_id(node_id)}.toml"
-        write_node_config(path, self.config, addresses, self._settings)
+        tls = tls_files(self.directory, self.node_id(node_id)) if self.directory.tls else None
+        write_node_config(path, self.config, addresses, self._settings, tls)
 
     def drain_timeout(self) -> float:
         """How long `stop` waits unless told otherwise, in seconds."""
