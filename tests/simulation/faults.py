@@ -78,8 +78,8 @@ class Faults:
                 host.hand_over()
 
     def clock_jump(self) -> None:
-        """A wall clock is set."""
-        self._any().skew_ms = self.world.rng.choice([-3_600_000, -2000, 0, 2000, 90_000_000])
+        """A wall clock is set; by less than the time for which outcomes are remembered."""
+        self._any().skew_ms = self.world.rng.choice([-3_600_000, -2000, 0, 2000, 75_600_000])
 
     def disk_full(self) -> None:
         """A disk takes no more until the process was started again."""

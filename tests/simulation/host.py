@@ -247,6 +247,9 @@ def _heard(answer: Any) -> Any:
     ((outcome,),) = answer
     said = _SAID[outcome.verdict]
     heard = {"said": said, "revision": outcome.revision}
+    if said is Said.GRANTED:
+        # A retry may be answered later than it was decided: the change is the record's.
+        heard["revision"] = outcome.record.create_revision
     if said in (Said.TAKEN, Said.NOT_OWNER):
         heard |= {
             "holder_owner": outcome.record.owner,
