@@ -6,6 +6,7 @@ command needs a registry.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,21 @@ class Target:
     endpoints: str | None = None
     data_dir: Path | None = None
     config: Path | None = None
+
+
+class _Seconds(click.FloatRange):
+    """A length of time that ends: neither nan nor inf, which `FloatRange` lets through."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is not a finite number of seconds.", param, ctx)
+        return seconds
 
 
 @dataclass(slots=True)
@@ -129,7 +145,7 @@ _SHARED: Final = (
     ),
     _shared(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=_Seconds(),
         metavar="SECONDS",
         help="How long a call may take, retries included.",
     ),

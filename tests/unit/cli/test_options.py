@@ -99,3 +99,12 @@ def test_help_of_every_command_needs_no_registry(run: Run, store: FakeStore) -> 
         assert command in result.stdout
         assert run(command, "--help").exit_code == 0
     assert store.targets == []
+
+
+@pytest.mark.parametrize("seconds", ("nan", "inf", "-inf", "1e999", "0"))
+def test_timeout_that_never_ends_is_bad_usage(run: Run, store: FakeStore, seconds: str) -> None:
+    """No deadline can be reckoned from it, so nothing is opened."""
+    result = run("--timeout", seconds, "list")
+    assert result.exit_code == 2
+    assert "--timeout" in result.stderr
+    assert store.targets == []
