@@ -32,7 +32,12 @@ REFUSAL_WORDS = {
 
 @click.command("register")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--payload", default="", metavar="TEXT", help="Kept with the name; at most 1 KiB.")
+@click.option(
+    "--payload",
+    default="",
+    metavar="TEXT",
+    help="Kept with the name; at most 1 KiB. Taken literally: @FILE and \\n mean nothing special.",
+)
 @click.option(
     "--request-id",
     metavar="ID",

@@ -62,6 +62,13 @@ def test_unusable_request_id_is_bad_usage(
     assert store.records == {}
 
 
+def test_payload_is_taken_literally(run: Run, store: FakeStore) -> None:
+    """No file is read and nothing is unescaped, and the help says so."""
+    run("register", "user:a", "--payload", "@file\\n")
+    assert store.records["user:a"].payload == b"@file\\n"
+    assert "Taken literally" in run("register", "--help").stdout
+
+
 def test_unknown_outcome_says_how_to_ask_again(run: Run, store: FakeStore) -> None:
     """With the very request_id that was sent."""
 
