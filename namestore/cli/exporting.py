@@ -2,18 +2,15 @@
 
 Names are written as they arrive, page by page, so memory does not grow with their number. They come
 in the byte order of their canonical form, which is checked on the way: a registry that lists a name
-twice or out of order has not been exported. Invariant: a file given by `--output` is the whole
-export or is not touched at all.
+twice or out of order has not been exported. Invariant: a regular file given by `--output` is the
+whole export or is not touched at all (see `sink`).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -25,6 +22,7 @@ from namestore.cli.exits import DONE, UNAVAILABLE
 from namestore.cli.options import shared_options
 from namestore.cli.output import json_line, record_json, shown
 from namestore.cli.progress import ProgressView, progress_view
+from namestore.cli.sink import export_sink, is_replaceable
 from namestore.cli.store import Store
 from namestore.client.values import NameRecord
 from namestore.errors import InvariantViolation, NamestoreError
@@ -49,7 +47,8 @@ class _Exported:
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Written whole or not at all.  [default: standard output]",
+    help="Written whole or not at all; a device or pipe is written into.  "
+    "[default: standard output]",
 )
 @click.option(
     "--format",
@@ -76,7 +75,7 @@ def export_command(
     try:
         with session.store() as store:
             since = _revision(store, session)
-            with _sink(output) as sink:
+            with export_sink(output) as sink:
                 _write_all(session, store, prefix, chosen, sink, exported)
     except BrokenPipeError:
         raise
@@ -138,24 +137,6 @@ def _in_order(records: Iterable[NameRecord]) -> Iterator[NameRecord]:
         yield record
 
 
-@contextmanager
-def _sink(output: Path | None) -> Iterator[BinaryIO]:
-    """Where the bytes go; a file appears under its name only once it is whole and on the disk."""
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("xb") as sink:
-            yield sink
-            sink.flush()
-            os.fsync(sink.fileno())
-        partial.replace(output)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
 def _say_done(session: Session, output: Path | None, exported: _Exported, since: int) -> None:
     where = f" to {shown(str(output))}" if output else ""
     session.printer.note(
@@ -173,7 +154,7 @@ def _say_done(session: Session, output: Path | None, exported: _Exported, since:
 
 
 def _say_incomplete(session: Session, output: Path | None, exported: _Exported) -> None:
-    if output is not None:
+    if output is not None and (exported.names == 0 or is_replaceable(output)):
         session.printer.note(f"{shown(str(output))} was not written")
     else:
         session.printer.note(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,62 @@ def test_output_file_is_never_half_written(
     assert "was not written" in result.stderr
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_pipe_is_written_into(run: Run, store: FakeStore, tmp_path: Path) -> None:
+    """A pipe stays a pipe, reached by its name or by a link, and its reader gets the export."""
+    fill(store)
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        result = run("export", "--output", str(path))
+        assert (result.exit_code, os.read(reading, 65536)) == (0, run("export").stdout_bytes)
+        os.close(reading)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
+
+
+@pytest.mark.parametrize("exists", (True, False))
+def test_output_link_stays_and_its_target_is_written(
+    run: Run, store: FakeStore, tmp_path: Path, exists: bool
+) -> None:
+    """Also if the target is not there yet; nothing else is left beside either."""
+    fill(store)
+    folder, link = tmp_path / "elsewhere", tmp_path / "link"
+    folder.mkdir()
+    target = folder / "names"
+    if exists:
+        target.write_text("old")
+    link.symlink_to(target)
+    assert run("export", "--output", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert target.read_bytes() == run("export").stdout_bytes
+    assert (list(folder.iterdir()), sorted(tmp_path.iterdir())) == ([target], [folder, link])
+
+
+def test_output_directory_is_bad_usage(run: Run, store: FakeStore, tmp_path: Path) -> None:
+    """Also behind a link; nothing is asked of the registry."""
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    for path in (folder, link):
+        result = run("export", "--output", str(path))
+        assert result.exit_code == 2
+        assert "is a directory" in result.stderr
+    assert (store.targets, list(folder.iterdir())) == ([], [])
+
+
+def test_output_link_in_a_circle_is_said(run: Run, tmp_path: Path) -> None:
+    """It leads nowhere, and is not replaced: code 3."""
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    result = run("export", "--output", str(link))
+    assert result.exit_code == 3
+    assert "could not be written" in result.stderr
+    assert link.is_symlink()
 
 
 def test_output_that_cannot_be_written_is_said(run: Run, tmp_path: Path) -> None:
