@@ -92,6 +92,10 @@ def import_command(
     run = _Run(session, options, Limits(batch, in_flight), quiet=quiet)
     with ExitStack() as stack:
         stream = stack.enter_context(_opened(file))
+        if report_path is not None and _is_open_as(report_path, stream):
+            raise click.UsageError(
+                f"--report {report_path} is the file to import: it would be overwritten."
+            )
         report = stack.enter_context(_report_file(report_path)) if report_path else None
         return run(stream, report)
 
@@ -173,6 +177,15 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         except OSError as error:
             raise click.FileError(file, str(error.strerror)) from error
         yield stream
+
+
+def _is_open_as(path: Path, stream: BinaryIO) -> bool:
+    """True if `path` leads to the file that is read. A terminal may well be both."""
+    try:
+        read, written = os.fstat(stream.fileno()), path.stat()
+    except (OSError, ValueError):
+        return False
+    return os.path.samestat(read, written) and not stat.S_ISCHR(read.st_mode)
 
 
 @contextmanager

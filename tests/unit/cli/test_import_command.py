@@ -187,3 +187,22 @@ def test_second_interrupt_ends_at_once(run: Run, store: FakeStore) -> None:
     assert result.exit_code == 130
     assert "interrupted" in result.stderr
     assert len(store.records) <= 4
+
+
+@pytest.mark.parametrize("kind", ("itself", "link", "hard link"))
+def test_report_never_overwrites_the_import(
+    run: Run, store: FakeStore, tmp_path: Path, kind: str
+) -> None:
+    """By whatever name it goes: bad usage, the file as it was, and nothing sent."""
+    names, other = tmp_path / "names", tmp_path / "other"
+    names.write_text(numbered(3))
+    report = names if kind == "itself" else other
+    if kind == "link":
+        other.symlink_to(names)
+    elif kind == "hard link":
+        other.hardlink_to(names)
+    result = run("import", str(names), "--report", str(report))
+    assert result.exit_code == 2
+    assert "would be overwritten" in result.stderr
+    assert names.read_text() == numbered(3)
+    assert (store.targets, store.records) == ([], {})
