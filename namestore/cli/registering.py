@@ -14,6 +14,7 @@ from namestore.cli.group import PROGRAM
 from namestore.cli.options import owner_option, shared_options
 from namestore.cli.output import holder_text, record_json, shown, shown_owner
 from namestore.cli.store import Store
+from namestore.client.slugs import looks_like_sha
 from namestore.client.values import Refusal, RegisterResult
 from namestore.core.limits import REQUEST_ID_BYTES_MAX
 from namestore.core.names import canonical_name
@@ -130,6 +131,10 @@ def slug_command(
     unless it looks like a SHA itself. PREFIX is such as post: and the printed name is the
     permalink.
     """
+    if short and slug is not None and not looks_like_sha(slug):
+        raise click.UsageError(
+            f"SLUG {shown(slug)} and --short exclude each other: a slug you choose is kept."
+        )
     session = session_of(ctx)
     try:
         with session.store() as store:

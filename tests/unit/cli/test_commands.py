@@ -157,6 +157,15 @@ def test_slug_prints_the_permalink(run: Run) -> None:
     assert refused.stdout.startswith("taken  post:hello  by o since")
 
 
+def test_slug_of_ones_own_is_never_shortened(run: Run, store: FakeStore) -> None:
+    """--short is for generated slugs, so also for those that may follow a SHA that is taken."""
+    refused = run("slug", "post:", "hello", "--short")
+    assert refused.exit_code == 2
+    assert "exclude each other" in refused.stderr
+    assert (store.targets, store.records) == ([], {})
+    assert run("slug", "post:", "abcdef0123", "--short").exit_code == 0
+
+
 def test_list_shows_what_begins_with_the_prefix(run: Run, store: FakeStore) -> None:
     """In byte order, one a line."""
     for name in ("user:b", "user:a", "post:a"):
