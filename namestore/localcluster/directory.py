@@ -13,12 +13,13 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from namestore.localcluster.errors import Busy, DirectoryUnusable
+from namestore.localcluster.data_lock import DataHolder, data_holder
+from namestore.localcluster.errors import Busy, DataHeld, DirectoryUnusable
 from namestore.localcluster.pid_file import write_whole
 
 MARKER = ".namestore-local-cluster"
@@ -154,10 +155,16 @@ class ClusterDirectory:
 
         Returns:
             The names of what was left there.
+
+        Raises:
+            DataHeld: A process has a node's data. Nothing was removed.
+            DirectoryUnusable: Something cannot be removed.
         """
         marker = self._read_marker()
         try:
-            for entry in self._entries_of(marker["nodes"], tls=marker.get("tls", False)):
+            entries = self._entries_of(marker["nodes"], tls=marker.get("tls", False))
+            _refuse_held(self.path, entries)
+            for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path)
                 elif entry.is_file(follow_symlinks=False):
@@ -216,6 +223,26 @@ class ClusterDirectory:
                 f"{self.path} was made by a newer namestore-local-cluster: use that one"
             )
         return dict(marker)
+
+
+def data_held(path: Path, holders: Mapping[str, DataHolder]) -> DataHeld:
+    """What to say of nodes whose data somebody has, and what to do."""
+    who = ", ".join(f"{node_id} by {holder}" for node_id, holder in holders.items())
+    pids = " ".join(str(holder.pid) for holder in holders.values() if holder.pid is not None)
+    remedy = f"look at it and end it (`kill {pids}`)" if pids else "find it and end it"
+    return DataHeld(
+        f"data in {path} is in use by a process that is not known to be its node: {who}. No data "
+        f"is removed then: {remedy}, and try again"
+    )
+
+
+def _refuse_held(path: Path, entries: Sequence[os.DirEntry[str]]) -> None:
+    """Raises `DataHeld` if a process has one of these, as far as they are nodes' data."""
+    places = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    holders = {entry.name: data_holder(Path(entry.path)) for entry in places}
+    held = {name: holder for name, holder in holders.items() if holder is not None}
+    if held:
+        raise data_held(path, held)
 
 
 def _no_cluster(path: Path) -> str:

@@ -2,6 +2,7 @@
 
     LocalClusterError
     ├── NodeFailed          exit 1: a node ended, or did not serve or stop in time
+    ├── DataHeld            exit 1: a process that is not known to be ours has a node's data
     ├── DirectoryUnusable   exit 2: not a local cluster's directory, or it cannot be read
     ├── ClusterMismatch     exit 2: the directory holds a cluster of another shape
     ├── UnknownNode         exit 2: the cluster has no such node
@@ -36,6 +37,12 @@ class NodeFailed(LocalClusterError):
     def __init__(self, message: str, log_tail: str = "") -> None:
         super().__init__(message)
         self.log_tail = log_tail
+
+
+class DataHeld(LocalClusterError):
+    """A process that cannot be told to be the node has the node's data."""
+
+    EXIT_CODE = 1
 
 
 class DirectoryUnusable(LocalClusterError):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from namestore.localcluster.data_lock import DataHolder, data_holder
 from namestore.localcluster.errors import DirectoryUnusable, NodeFailed
 from namestore.localcluster.identity import command_line, identity_of, is_paused
 from namestore.localcluster.interrupts import interrupts_held
@@ -41,6 +42,7 @@ class NodeProcess:
         self.log_path = directory / f"{node_id}.log"
         self.pid_path = directory / f"{node_id}.pid"
         self._directory = directory
+        self._data_path = directory / node_id
         self._command = tuple(command)
         self._child: subprocess.Popen[bytes] | None = None  # only if this object started it
         self._log_start = 0
@@ -55,17 +57,40 @@ class NodeProcess:
     def pid(self) -> int | None:
         """The running process; None: it does not run (never started, ended, or another's pid).
 
+        A pid file that is lost or damaged does not make a node disappear: the lock on its data
+        tells of it.
+
         Raises:
-            DirectoryUnusable: The pid file cannot be read.
+            DirectoryUnusable: The pid file or the lock cannot be read.
         """
-        record = read_pid_file(self.pid_path)
-        if record is None:
+        pid = self._recorded_pid()
+        if pid is not None:
+            return pid
+        found = self._found()
+        return None if found is None else found.pid
+
+    @property
+    def data_stranger(self) -> DataHolder | None:
+        """Who has the node's data and cannot be told to be the node; None: nobody."""
+        if self._recorded_pid() is not None:
             return None
-        child = self._child
-        # Asking also lets go of a zombie. A child's pid is not given out again before that.
-        if child is not None and child.pid == record.pid and child.poll() is None:
-            return record.pid
-        return record.pid if self._is_ours(record) else None
+        holder = data_holder(self._data_path)
+        return holder if holder is not None and self.pid is None else None
+
+    def adopt(self) -> int | None:
+        """Writes the pid file of a node that runs without one; gives its pid if there is such."""
+        if self._recorded_pid() is not None:
+            return None
+        found = self._found()
+        if found is None:
+            return None
+        write_pid_file(self.pid_path, found)
+        return found.pid
+
+    @property
+    def pid_file_is_lost(self) -> bool:
+        """The process runs, and no pid file tells of it."""
+        return self._recorded_pid() is None and self._found() is not None
 
     @property
     def exit_code(self) -> int | None:
@@ -168,13 +193,36 @@ class NodeProcess:
                 ) from error
             raise NodeFailed(f"cannot run {self._command[0]}: {error.strerror}") from error
 
+    def _recorded_pid(self) -> int | None:
+        record = read_pid_file(self.pid_path)
+        if record is None:
+            return None
+        child = self._child
+        # Asking also lets go of a zombie. A child's pid is not given out again before that.
+        if child is not None and child.pid == record.pid and child.poll() is None:
+            return record.pid
+        return record.pid if self._is_ours(record) else None
+
+    def _found(self) -> PidRecord | None:
+        """The process that has the node's data, if its arguments prove it to be the node."""
+        holder = data_holder(self._data_path)
+        if holder is None or holder.pid is None:
+            return None
+        identity = identity_of(holder.pid)  # before its arguments: those are then this one's
+        if identity is None or not self._is_named_by(" ".join(command_line(holder.pid))):
+            return None
+        return PidRecord(holder.pid, identity)
+
     def _is_ours(self, record: PidRecord) -> bool:
         if identity_of(record.pid) != record.identity:
             return False
         # A pid file that was copied along with its directory speaks of the other one's node. That
         # very process without arguments is one that is just beginning or ending.
         arguments = " ".join(command_line(record.pid))
-        return not arguments or any(
-            f"--config {self._directory / name} --node {self.node_id}" in arguments
+        return not arguments or self._is_named_by(arguments)
+
+    def _is_named_by(self, arguments: str) -> bool:
+        return any(
+            f"--config {self._directory / name} --node {self.node_id} " in f"{arguments} "
             for name in ("cluster.toml", f"{self.node_id}.toml")
         )

@@ -40,8 +40,8 @@ def read_pid_file(path: Path) -> PidRecord | None:
         return None
     except OSError as error:
         raise DirectoryUnusable(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
-        # Damaged: nothing can be told of the process. A node that still runs is found by its port.
+    except (ValueError, KeyError, TypeError, OverflowError):
+        # Damaged: nothing can be told of the process. A node that still runs has its data locked.
         return None
 
 

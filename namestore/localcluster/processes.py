@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from namestore.config import ClusterConfig, load
 from namestore.localcluster.certificates import require_own_config, tls_files
 from namestore.localcluster.configuration import Settings, write_node_config
-from namestore.localcluster.directory import ClusterDirectory
+from namestore.localcluster.directory import ClusterDirectory, data_held
 from namestore.localcluster.errors import NodeFailed, UnknownNode
 from namestore.localcluster.interrupts import interrupts_held
 from namestore.localcluster.node_process import SERVER_COMMAND, NodeProcess
@@ -123,17 +123,30 @@ class ClusterProcesses:
 
         Raises:
             NodeFailed: It still runs after that; it is left running.
+            DataHeld: It cannot be told to run, and something else has its data.
         """
         bound = self.drain_timeout() if timeout is None else timeout
         if not self.terminate(node_id):
             self.process(node_id).wait_gone(0)
+            self.refuse_strangers(node_id)
             return False
         if not self.process(node_id).wait_gone(bound):
             raise NodeFailed(f"{node_id} was asked to end and still runs after {bound:g} s")
         return True
 
     def kill(self, node_id: str) -> bool:
-        """Ends a node with SIGKILL and waits until it is gone; False: it did not run."""
+        """Ends a node with SIGKILL and waits until it is gone; False: it did not run.
+
+        Raises:
+            NodeFailed: It does not end.
+            DataHeld: It cannot be told to run, and something else has its data.
+        """
+        killed = self._kill(node_id)
+        if not killed:
+            self.refuse_strangers(node_id)
+        return killed
+
+    def _kill(self, node_id: str) -> bool:
         process = self.process(node_id)
         killed = process.signal(signal.SIGKILL)
         if not process.wait_gone(_KILL_SECONDS):
@@ -180,8 +193,29 @@ class ClusterProcesses:
 
         Returns:
             The nodes that had to be killed.
+
+        Raises:
+            DataHeld: Something that is not known to be a node has a node's data. It is left
+                running; the nodes that are known were ended.
         """
-        return self.end_nodes(self.node_ids, timeout)
+        killed = self.end_nodes(self.node_ids, timeout)
+        self.refuse_strangers(*self.node_ids)
+        return killed
+
+    def adopt(self) -> dict[str, int]:
+        """Writes the pid files of nodes that run without; gives their pids.
+
+        The caller holds the directory's lock.
+        """
+        adopted = {node_id: self.process(node_id).adopt() for node_id in self.node_ids}
+        return {node_id: pid for node_id, pid in adopted.items() if pid is not None}
+
+    def refuse_strangers(self, *node_ids: str) -> None:
+        """Raises `DataHeld` if something not known to be the node has the data of one of these."""
+        strangers = {node_id: self.process(node_id).data_stranger for node_id in node_ids}
+        held = {node_id: holder for node_id, holder in strangers.items() if holder is not None}
+        if held:
+            raise data_held(self.directory.path, held)
 
     def end_nodes(self, node_ids: Iterable[str], timeout: float) -> list[str]:
         """As `end`, these nodes only. An interrupt meanwhile kills the rest and goes on its way."""
@@ -194,7 +228,7 @@ class ClusterProcesses:
                 self.process(node_id).wait_gone(max(0.0, deadline - time.monotonic()))
         finally:
             with interrupts_held():
-                killed = [node_id for node_id in ending if self.kill(node_id)]
+                killed = [node_id for node_id in ending if self._kill(node_id)]
         return killed
 
     # -- inside ---------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ class NodeRow:
     """One node. What is not known is None.
 
     Attributes:
-        process: `running`, `paused`, `down`, or `gone` (down, and its pid file speaks of a process
-            that is no more: it was killed or it crashed).
+        process: `running`, `paused`, `down`, `gone` (down, and its pid file speaks of a process
+            that is no more: it was killed or it crashed), `lost` (running, but its pid file is
+            lost), or `held` (something that is not known to be the node has its data; its pid).
         role: `leader`, `follower`, `candidate`, `learner`.
         lag: Entries of the log that it has not got or not applied, as far as anybody knows.
         health: `serving`, `not serving`, `no answer`, `not a namestore node`, `down`.
@@ -87,14 +88,13 @@ def as_table(rows: list[NodeRow]) -> Table:
 
 
 def _row(cluster: LocalCluster, node_id: str, views: dict[str, NodeView]) -> NodeRow:
-    process = cluster.process(node_id)
     view = views.get(node_id)
     status = None if view is None else view.status
     return NodeRow(
         node=node_id,
         endpoint=cluster.endpoint(node_id),
         process=_process_state(cluster, node_id),
-        pid=process.pid,
+        pid=_pid(cluster, node_id),
         role=None if status is None else cluster_pb2.Role.Name(status.role).lower(),
         term=None if status is None else status.term,
         applied=None if status is None else status.applied_index,
@@ -104,11 +104,21 @@ def _row(cluster: LocalCluster, node_id: str, views: dict[str, NodeView]) -> Nod
     )
 
 
+def _pid(cluster: LocalCluster, node_id: str) -> int | None:
+    process = cluster.process(node_id)
+    stranger = process.data_stranger
+    return process.pid if stranger is None else stranger.pid
+
+
 def _process_state(cluster: LocalCluster, node_id: str) -> str:
     process = cluster.process(node_id)
     if process.pid is None:
+        if process.data_stranger is not None:
+            return "held"
         return "gone" if process.pid_file_is_stale else "down"
-    return "paused" if process.paused else "running"
+    if process.paused:
+        return "paused"
+    return "lost" if process.pid_file_is_lost else "running"
 
 
 def _lag(node_id: str, views: dict[str, NodeView]) -> int | None:
@@ -136,9 +146,11 @@ def _health_text(row: NodeRow) -> str:
     notes = {
         "paused": "[yellow]paused[/] (held by SIGSTOP)",
         "gone": "[red]gone[/] (killed or crashed)",
+        "held": "[red]data in use[/] (by what is not known to be the node)",
         "down": "[red]down[/]",
     }
     if row.process in notes:
         return notes[row.process]
     colour = "green" if row.health == Health.SERVING.value else "red"
-    return f"[{colour}]{row.health}[/]"
+    lost = " (its pid file is lost)" if row.process == "lost" else ""
+    return f"[{colour}]{row.health}[/]{lost}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
 import pytest
 
 from namestore.localcluster.directory import MARKER, ClusterDirectory
-from namestore.localcluster.errors import Busy, DirectoryUnusable
+from namestore.localcluster.errors import Busy, DataHeld, DirectoryUnusable
 
 
 def _made(path: Path) -> ClusterDirectory:
@@ -60,6 +61,33 @@ def test_wipe_does_not_follow_links(tmp_path: Path) -> None:
 
     assert directory.wipe() == ["n2"]
     assert (elsewhere / "precious").exists()
+
+
+def test_wipe_refuses_while_a_process_has_data(tmp_path: Path) -> None:
+    """Whoever holds the lock of one node's data keeps all of the cluster; nothing goes."""
+    directory = _made(tmp_path / "c")
+    before = sorted(path.name for path in directory.path.rglob("*"))
+    with (directory.path / "n1" / "LOCK").open("w+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711 of namestore\n")
+        lock.flush()
+        with pytest.raises(DataHeld, match=r"n1 by pid 4711.*kill 4711"):
+            directory.wipe()
+
+    (directory.path / "n1" / "LOCK").unlink()
+    assert sorted(path.name for path in directory.path.rglob("*")) == before
+    assert directory.wipe() == []
+
+
+def test_wipe_refuses_when_it_cannot_tell(tmp_path: Path) -> None:
+    """A lock that is a link to elsewhere says nothing of who has the data."""
+    directory = _made(tmp_path / "c")
+    (directory.path / "n1" / "LOCK").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(DirectoryUnusable, match="cannot tell"):
+        directory.wipe()
+    assert (directory.path / "n1" / "data").exists()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("node_id", ("..", "../elsewhere", "a/b", ""))
