@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from namestore.localcluster.cluster import LocalCluster
-from namestore.localcluster.directory import MARKER
+from namestore.localcluster.configuration import choose_addresses
+from namestore.localcluster.directory import MARKER, ClusterDirectory
 from namestore.localcluster.errors import PortTaken
 from namestore.localcluster.observe import NodeView
 from namestore.localcluster.ports import holder_of, is_taken
@@ -43,7 +44,8 @@ def bring_up(
     """Starts the nodes that do not run, and waits until all serve.
 
     Args:
-        cluster: Its directory's lock is held by the caller.
+        cluster: Its directory's lock is held by the caller. Nodes whose pid file is lost are
+            given a new one.
         timeout: Seconds for all of them to serve.
         on_progress: Hears what the nodes say, each time they are asked.
 
@@ -52,6 +54,7 @@ def bring_up(
         NodeFailed: A node ended or did not serve in time. What this call started is ended again,
             as it is on an interrupt.
     """
+    cluster.adopt()
     running = tuple(cluster.running())
     missing = [node_id for node_id in cluster.node_ids if node_id not in running]
     stale = tuple(n for n in missing if cluster.process(n).pid_file_is_stale)
@@ -70,15 +73,45 @@ def bring_up(
 def refuse_taken_ports(cluster: LocalCluster, node_id: str) -> None:
     """Raises `PortTaken` if a port of a node that does not run is in use, saying by whom."""
     node = cluster.config.node(node_id)
-    for kind, address in (("gRPC", node.grpc), ("Raft", node.raft)):
+    _refuse_taken(cluster.directory, node_id, (node.grpc, node.raft))
+
+
+def refuse_taken_base(
+    directory: ClusterDirectory, nodes: int | None, base_port: int | None
+) -> None:
+    """The same for a cluster that is not there yet, so that it is not made where it cannot run.
+
+    A directory in which nothing was made so far but its marker is then given back.
+
+    Args:
+        directory: Its lock is held by the caller.
+        nodes: As `LocalCluster.create` has it.
+        base_port: As `LocalCluster.create` has it.
+
+    Raises:
+        PortTaken: Something listens where one of its nodes should.
+    """
+    if directory.config_path.exists() or base_port == 0:
+        return
+    try:
+        for node_id, addresses in choose_addresses(nodes, base_port).items():
+            _refuse_taken(directory, node_id, addresses)
+    except PortTaken:
+        if not directory.node_ids and not directory.tls:
+            directory.wipe()
+        raise
+
+
+def _refuse_taken(directory: ClusterDirectory, node_id: str, addresses: tuple[str, str]) -> None:
+    for kind, address in zip(("gRPC", "Raft"), addresses, strict=True):
         host, _, port = address.rpartition(":")
         if is_taken(int(port), host):
             raise PortTaken(
-                f"port {port} ({kind} of {node_id}) is in use{_by_whom(cluster, int(port))}"
+                f"port {port} ({kind} of {node_id}) is in use{_by_whom(directory, int(port))}"
             )
 
 
-def _by_whom(cluster: LocalCluster, port: int) -> str:
+def _by_whom(own: ClusterDirectory, port: int) -> str:
     holder = holder_of(port)
     if holder is None:
         return f": {_TAKEN_REMEDY}"
@@ -88,7 +121,7 @@ def _by_whom(cluster: LocalCluster, port: int) -> str:
         program = " ".join(arguments)[:80] or "unknown"
         return f" by pid {pid} ({program}): end that, or {_TAKEN_REMEDY}"
     directory = Path(config).parent
-    if directory == cluster.directory.path:
+    if directory == own.path:
         return f" by a node of this very cluster whose pid file is lost: `kill {pid}` ends it"
     if (directory / MARKER).exists():
         remedy = f"end that one with `namestore-local-cluster down --dir {directory}`"

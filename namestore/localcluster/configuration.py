@@ -40,6 +40,13 @@ def write_config(
             free ports. Default 7101.
         settings: More tables, by name.
     """
+    # A name of its own, so that a node of another local cluster on the same port is told apart.
+    name = f"local-{secrets.token_hex(3)}"
+    write_whole(path, _render(name, choose_addresses(nodes, base_port), settings or {}))
+
+
+def choose_addresses(nodes: int | None, base_port: int | None) -> dict[str, tuple[str, str]]:
+    """By node id, the gRPC and the Raft address in a new cluster; see `write_config`."""
     count = NODES_DEFAULT if nodes is None else nodes
     base = BASE_PORT_DEFAULT if base_port is None else base_port
     if base:
@@ -48,13 +55,10 @@ def write_config(
     else:
         ports = free_ports(2 * count)
         grpc, raft = ports[:count], ports[count:]
-    addresses = {
+    return {
         f"n{index + 1}": (f"{HOST}:{grpc[index]}", f"{HOST}:{raft[index]}")
         for index in range(count)
     }
-    # A name of its own, so that a node of another local cluster on the same port is told apart.
-    name = f"local-{secrets.token_hex(3)}"
-    write_whole(path, _render(name, addresses, settings or {}))
 
 
 def write_node_config(

@@ -19,7 +19,12 @@ from rich.markup import escape
 from rich.status import Status
 
 from namestore.errors import ConfigError, NamestoreError
-from namestore.localcluster.bring_up import BroughtUp, bring_up, refuse_taken_ports
+from namestore.localcluster.bring_up import (
+    BroughtUp,
+    bring_up,
+    refuse_taken_base,
+    refuse_taken_ports,
+)
 from namestore.localcluster.cluster import LocalCluster
 from namestore.localcluster.configuration import BASE_PORT_DEFAULT, NODES_DEFAULT
 from namestore.localcluster.directory import ClusterDirectory
@@ -37,7 +42,8 @@ _DOWN_SECONDS = 12.0
 _EXIT_CODES = """\b
 Exit codes:
   0    done; for `status`: every node serves
-  1    a node failed, or did not serve or end in time; for `status`: not every node serves
+  1    a node failed, or did not serve or end in time, or a stranger has its data; for
+       `status`: not every node serves
   2    bad usage: unknown node, a directory that is not this tool's, a broken cluster.toml
   3    a port is in use by something else
   4    another namestore-local-cluster is at work on the directory
@@ -109,6 +115,7 @@ def up(
     """
     place = ClusterDirectory.create(directory)
     with place.locked():
+        refuse_taken_base(place, nodes, base_port)
         cluster = LocalCluster.prepare(place, nodes=nodes, base_port=base_port, tls=tls)
         with _err.status("starting …") as progress:
             done = bring_up(cluster, timeout, lambda views: _tell_progress(progress, views))
@@ -244,6 +251,8 @@ def main() -> NoReturn:
 def _locked(directory: Path) -> Iterator[LocalCluster]:
     cluster = LocalCluster.open(directory)
     with cluster.directory.locked():
+        for node_id, pid in cluster.adopt().items():
+            _err.print(f"the pid file of {node_id} was lost: it is pid {pid}, by its data's lock")
         yield cluster
 
 

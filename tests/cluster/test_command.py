@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -107,6 +108,57 @@ def test_taken_port_is_named(run: Run, tmp_path: Path) -> None:
     assert up.returncode == 3
     assert f"port {base + 1} (gRPC of n2) is in use by pid {os.getpid()}" in up.stderr
     assert not list(tmp_path.rglob("*.pid"))
+
+
+def test_refused_up_pins_nothing(run: Run, tmp_path: Path) -> None:
+    """After a refusal the next `up` may have another shape and other ports: nothing was made."""
+    (base,) = free_ports(1)
+    with socket.create_server(("127.0.0.1", base)):
+        assert run("up", "--base-port", str(base), "--tls").returncode == 3
+    assert not (tmp_path / ".namestore").exists()
+
+    up = run("up", "--base-port", "0", "--nodes", "1")
+    assert (up.returncode, "started: n1\n" in up.stdout) == (0, True), up.stderr
+
+
+def test_down_ends_nodes_whose_pid_file_is_lost(run: Run, tmp_path: Path) -> None:
+    """Their data's lock tells of them: `status` shows them, `kill` and `down --wipe` end them."""
+    place = tmp_path / ".namestore"
+    assert run("up", "--base-port", "0").returncode == 0
+    pids = [row["pid"] for row in _rows(run)]
+    (place / "n1.pid").unlink()
+    (place / "n2.pid").write_text("garbage")
+    (place / "n3.pid").write_text((place / "n3.pid").read_text().replace(str(pids[2]), "1"))
+
+    assert [(row["process"], row["pid"]) for row in _rows(run)] == [("lost", n) for n in pids]
+    assert "(its pid file is lost)" in " ".join(run("status").stdout.split())
+    killed = run("kill", "1")
+    assert (killed.returncode, killed.stdout) == (0, "n1 killed\n")
+    assert f"the pid file of n2 was lost: it is pid {pids[1]}" in killed.stderr
+    (place / "n2.pid").unlink()
+    down = run("down", "--wipe")
+    assert (down.returncode, "ended: n2, n3" in down.stdout) == (0, True), down.stderr
+    assert [identity_of(pid) for pid in pids] == [None] * 3, "a process still runs"
+    assert not place.exists()
+
+
+def test_wipe_spares_data_in_use_by_a_stranger(run: Run, tmp_path: Path) -> None:
+    """No process that is not proven to be the node is ended, and its data is not removed."""
+    place = tmp_path / ".namestore"
+    assert run("up", "--base-port", "0", "--nodes", "1").returncode == 0
+    assert run("down").returncode == 0
+    with (place / "n1" / "LOCK").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        for command in (("down", "--wipe"), ("down",), ("kill", "1"), ("stop", "1")):
+            refused = run(*command)
+            assert refused.returncode == 1, command
+            assert f"n1 by pid {os.getpid()}" in refused.stderr, command
+        assert [row["process"] for row in _rows(run, exit_code=1)] == ["held"]
+        assert (place / "n1" / "identity").exists()
+    assert run("down", "--wipe").returncode == 0
+    assert not place.exists()
 
 
 def test_node_that_cannot_start_takes_the_others_along(run: Run, tmp_path: Path) -> None:
