@@ -1,6 +1,6 @@
 """A node's data directory: whose it is, that it is whole, and that one process has it.
 
-    LOCK        locked while a process has the directory; holds its pid
+    LOCK        locked while a process has the directory; holds its pid, and whose it is
     identity    format, cluster name, node id, incarnation, cluster id; with a checksum
     log/        see `namestore.storage.log`
     state/      see `namestore.storage.state`
@@ -9,7 +9,8 @@
 
 An emptied or foreign directory must not pass for this node's: it may have voted. So the identity is
 written before anything else, marked unfinished, and finished once log and state are there: from
-then on, anything missing is damage.
+then on, anything missing is damage. Where others keep their files nothing is made at all: see
+`namestore.storage.foreign`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, Self
 from namestore.errors import DirectoryInUse, DiskDamaged, InvariantViolation
 from namestore.storage.damage import damaged, failed, newer, unusable
 from namestore.storage.files import write_atomically
+from namestore.storage.foreign import IDENTITY, LOCK, LOCK_MARK, refuse_foreign
 from namestore.storage.log import LmdbLog
 from namestore.storage.reconcile import reconcile
 from namestore.storage.rocks import StateLimits
@@ -36,7 +38,6 @@ __all__ = ["MADE_HERE", "DataDirectory", "check_unused", "reconcile", "wipe"]
 
 IDENTITY_FORMAT = 1
 
-_LOCK, _IDENTITY = "LOCK", "identity"
 _LOG, _STATE, _SNAPSHOTS = "log", "state", "snapshots"
 # Everything namestore makes in a data directory but the lock.
 _OURS = (
@@ -46,11 +47,14 @@ _OURS = (
     _STATE + ".making",
     _SNAPSHOTS,
     "incoming",
-    _IDENTITY + ".new",
-    _IDENTITY,
+    IDENTITY + ".new",
+    IDENTITY,
 )
 
-MADE_HERE = frozenset((_LOCK, *_OURS))
+MADE_HERE = frozenset((LOCK, *_OURS))
+
+# The line with the pid in the lock file; of one length, so that the mark after it stays in place.
+_PID_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,13 @@ class DataDirectory:
         Raises:
             DirectoryInUse: Another process has it.
             DiskDamaged: It is not this node's, or is of a newer version, or is not whole.
-            StorageError: It cannot be used: not a directory, read-only, full.
+            StorageError: It cannot be used: not a directory, read-only, full, or full of files that
+                are not namestore's.
         """
+        try:
+            refuse_foreign(path, MADE_HERE)
+        except OSError as error:
+            raise unusable(path, "be used as a data directory", error) from error
         lock = _take_lock(path, make=True)
         try:
             identity, made_now = _identify(path, cluster_name, node_id)
@@ -129,7 +138,7 @@ class DataDirectory:
         try:
             _write_identity(self.path, identity)
         except OSError as error:
-            raise failed(self.path / _IDENTITY, "writing the identity", error) from error
+            raise failed(self.path / IDENTITY, "writing the identity", error) from error
         self._identity = identity
 
     def open_log(self) -> LmdbLog:
@@ -190,15 +199,15 @@ def _take_lock(path: Path, make: bool) -> int:
     try:
         if make:
             path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise unusable(path, "be used as a data directory", error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        text = f"{os.getpid():<{_PID_BYTES - 1}}\n".encode() + LOCK_MARK + b"\n"
+        os.ftruncate(lock, os.pwrite(lock, text, 0))
     except BlockingIOError as error:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+        holder = os.pread(lock, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
         os.close(lock)
         raise DirectoryInUse(
             f"{path}: process {holder} has this data directory open; stop it first, or give this "
@@ -212,7 +221,7 @@ def _take_lock(path: Path, make: bool) -> int:
 
 
 def _identify(path: Path, cluster_name: str, node_id: str) -> tuple[_Identity, bool]:
-    file = path / _IDENTITY
+    file = path / IDENTITY
     if file.exists():
         identity = _read_identity(file)
         if (identity.cluster_name, identity.node_id) != (cluster_name, node_id):
@@ -246,7 +255,7 @@ def _make(path: Path, identity: _Identity) -> _Identity:
 def _write_identity(path: Path, identity: _Identity) -> None:
     body = {"format": IDENTITY_FORMAT, **asdict(identity)}
     text = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
-    write_atomically(path / _IDENTITY, text.encode() + b"\n")
+    write_atomically(path / IDENTITY, text.encode() + b"\n")
 
 
 def _read_identity(file: Path) -> _Identity:

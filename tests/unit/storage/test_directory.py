@@ -86,6 +86,25 @@ def test_one_process_has_it(used: Path) -> None:
     _open(used).close()
 
 
+def test_the_lock_file_says_who_has_it_and_whose_it_is(used: Path) -> None:
+    """Its first 32 bytes are the pid, for whoever asks; the mark tells it from others' locks."""
+    text = (used / "LOCK").read_bytes()
+    assert text[:32].strip() == str(os.getpid()).encode()
+    assert text[32:] == b"namestore\n"
+
+
+def test_a_wiped_directory_with_a_note_is_used_again(used: Path) -> None:
+    """Its lock file is what tells it from a foreign one."""
+    (used / "NOTES").write_text("mine")
+    wipe(used)
+    assert not (used / "identity").exists()
+    _open(used).close()
+    wipe(used)
+    (used / "LOCK").unlink()
+    with pytest.raises(StorageError, match="it holds NOTES;"):
+        _open(used)
+
+
 def test_a_refused_directory_is_let_go(used: Path) -> None:
     """An opening that failed leaves no lock behind."""
     with pytest.raises(DiskDamaged):
