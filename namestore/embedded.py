@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from random import Random
 
@@ -22,7 +22,7 @@ from namestore.client.inprocess import InProcessNetwork
 from namestore.client.requests import checked_timeout
 from namestore.client.session import Session
 from namestore.config import ClusterConfig, NodeConfig, RaftConfig
-from namestore.errors import InvariantViolation, NamestoreError, NoLeader
+from namestore.errors import InvalidRequest, InvariantViolation, NamestoreError, NoLeader
 from namestore.raft.node import open_replica
 from namestore.server.gateway import Gateway
 
@@ -45,23 +45,31 @@ def open(path: str | PathLike[str], *, timeout: float = 5.0) -> NameStore:  # no
         timeout: Seconds that a call may take unless it says otherwise.
 
     Raises:
+        InvalidRequest: The path is empty.
         DirectoryInUse: Another process, or another client here, has it open.
-        StorageError: The directory cannot be used as it is.
+        StorageError: The directory cannot be used as it is, or holds something else.
         NoLeader: The registry did not begin to serve within 10 seconds.
     """
     session = _session(timeout)
-    return NameStore.over(_start(Path(path)), session, close_at_exit=True)
+    return NameStore.over(_start(_checked(path)), session, close_at_exit=True)
 
 
 async def open_async(path: str | PathLike[str], *, timeout: float = 5.0) -> AsyncNameStore:
     """The same as `open` for asyncio: the client is a `namestore.aio.NameStore`."""
     session = _session(timeout)
-    network = await asyncio.to_thread(_start, Path(path))
+    network = await asyncio.to_thread(_start, _checked(path))
     return AsyncNameStore.over(network, session, close_at_exit=True)
 
 
 def _session(timeout: float) -> Session:
     return Session(Endpoints((_NODE_ID,), Random()), checked_timeout(timeout))
+
+
+def _checked(path: str | PathLike[str]) -> Path:
+    """An empty path would be the working directory, which nobody means by it."""
+    if not fspath(path):
+        raise InvalidRequest("path is empty; name a directory", field="path")
+    return Path(path)
 
 
 def _start(path: Path) -> InProcessNetwork:

@@ -122,6 +122,24 @@ def test_a_directory_that_cannot_be_used_is_a_storage_error(tmp_path: Path) -> N
     assert threading.active_count() == before
 
 
+def test_a_directory_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    """It is no registry, and nothing is put there."""
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(errors.StorageError, match=r"thesis\.tex; name an empty"):
+        embedded.open(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_empty_path_is_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not mean the working directory."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.InvalidRequest, match="path is empty"):
+        embedded.open("")
+    with pytest.raises(errors.InvalidRequest, match="path is empty"):
+        asyncio.run(embedded.open_async(""))
+    assert list(tmp_path.iterdir()) == []
+
+
 class _Gateway:
     """Answers its status; everything else waits, or breaks, as told."""
 
