@@ -112,6 +112,13 @@ def _noted(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         choices.note(parameter.name, value)
 
 
+def _named_directory(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """An empty path would be the working directory: a variable of the script was not set."""
+    if value == "":
+        raise click.BadParameter("an empty path; name a directory.", ctx, parameter)
+    _noted(ctx, parameter, Path(value) if value is not None else None)
+
+
 def choices_of(ctx: click.Context) -> Choices:
     """What was given so far."""
     choices: Choices = ctx.find_root().meta.setdefault("namestore.cli.choices", Choices())
@@ -119,7 +126,8 @@ def choices_of(ctx: click.Context) -> Choices:
 
 
 def _shared(*names: str, **attributes: Any) -> Callable[[CallableT], CallableT]:
-    return click.option(*names, expose_value=False, callback=_noted, default=None, **attributes)
+    settings = {"callback": _noted, "default": None, **attributes}
+    return click.option(*names, expose_value=False, **settings)
 
 
 _OWNER: Final = _shared("--owner", metavar="OWNER", help="Who holds the name.  [default: '']")
@@ -133,7 +141,8 @@ _SHARED: Final = (
     ),
     _shared(
         "--data-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(file_okay=False),
+        callback=_named_directory,
         metavar="DIR",
         help="A registry in this process, kept in DIR; no server needed.",
     ),

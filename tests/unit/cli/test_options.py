@@ -34,6 +34,15 @@ def test_directory_prevails_over_the_environment(
     assert store.targets == [Target(data_dir=tmp_path)]
 
 
+def test_empty_directory_name_is_bad_usage(run: Run, store: FakeStore) -> None:
+    """An unset variable of a script must not make a registry of the working directory."""
+    for arguments in (("--data-dir", "", "list"), ("list", "--data-dir=")):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "an empty path" in result.stderr
+    assert store.targets == []
+
+
 @pytest.mark.parametrize("order", ((0, 1), (1, 0)))
 def test_addresses_exclude_each_other_wherever_they_stand(
     run: Run, store: FakeStore, tmp_path: Path, order: tuple[int, int]
