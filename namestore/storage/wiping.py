@@ -11,6 +11,7 @@ from pathlib import Path
 
 from namestore.errors import DiskDamaged, StorageError
 from namestore.storage import directory
+from namestore.storage.foreign import refuse_foreign
 
 
 def check_wipeable(path: Path, cluster_name: str, node_id: str) -> str:
@@ -24,14 +25,10 @@ def check_wipeable(path: Path, cluster_name: str, node_id: str) -> str:
         return ""
     if not path.is_dir():
         raise StorageError(f"{path}: not a directory; correct data_dir", path=str(path))
-    names = {entry.name for entry in path.iterdir()}
-    ours = names & directory.MADE_HERE
-    if names and not ours:
-        raise StorageError(
-            f"{path}: holds nothing that namestore made ({', '.join(sorted(names)[:3])}); correct "
-            "data_dir in the configuration",
-            path=str(path),
-        )
+    refuse_foreign(path, directory.MADE_HERE)
+    ours = {entry.name for entry in path.iterdir()} & directory.MADE_HERE
+    if not ours:
+        return ""
     directory.check_unused(path)
     _refuse_foreign(path / "identity", cluster_name, node_id)
     return ", ".join(sorted(ours - {"LOCK"}))

@@ -42,13 +42,19 @@ def test_anothers_data_stays(tmp_path: Path) -> None:
 
 
 def test_what_namestore_did_not_make_stays(tmp_path: Path) -> None:
-    """A mistyped data_dir must not cost somebody's files; not even a lock is left there."""
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(StorageError, match="correct data_dir"):
+    """A wrong path in the configuration must not cost somebody's files, whatever their names."""
+    (tmp_path / "thesis.tex").write_text("x")
+    (tmp_path / "log").mkdir()
+    (tmp_path / "state").mkdir()
+    with pytest.raises(StorageError, match="not a namestore data directory"):
         check_wipeable(tmp_path, "c", "n2")
-    with pytest.raises(StorageError, match="not a directory"):
-        check_wipeable(tmp_path / "thesis.tex", "c", "n2")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"thesis.tex", "log", "state"}
+
+
+def test_a_new_disk_has_nothing_to_wipe(tmp_path: Path) -> None:
+    """A file system comes with its lost+found."""
+    (tmp_path / "lost+found").mkdir()
+    assert check_wipeable(tmp_path, "c", "n2") == ""
 
 
 def test_a_running_nodes_data_stays(tmp_path: Path) -> None:
