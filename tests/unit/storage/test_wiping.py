@@ -48,6 +48,8 @@ def test_what_namestore_did_not_make_stays(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     with pytest.raises(StorageError, match="not a namestore data directory"):
         check_wipeable(tmp_path, "c", "n2")
+    with pytest.raises(StorageError, match="not a directory"):
+        check_wipeable(tmp_path / "thesis.tex", "c", "n2")
     assert {entry.name for entry in tmp_path.iterdir()} == {"thesis.tex", "log", "state"}
 
 
