@@ -9,6 +9,7 @@ from click.shell_completion import get_completion_class
 
 from namestore.cli.exits import DONE
 from namestore.cli.group import PROGRAM
+from namestore.cli.streams import emit
 
 _VARIABLE: Final = "_NAMESTORE_CLI_COMPLETE"
 
@@ -31,5 +32,5 @@ def completion_command(ctx: click.Context, shell: str) -> int:
         raise click.UsageError(f"the installed click cannot complete in {shell}.")
     script = script_class(ctx.find_root().command, {}, PROGRAM, _VARIABLE)
     # The script itself, not script.source(): that would start a shell to ask for its version.
-    click.echo(f"{_INSTALL[shell]}\n{script.source_template % script.source_vars()}")
+    emit(f"{_INSTALL[shell]}\n{script.source_template % script.source_vars()}")
     return DONE

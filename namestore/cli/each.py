@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import click
-
 from namestore.cli.exits import DONE, INTERRUPTED, exit_code
 from namestore.cli.output import Printer, error_json, json_line, shown
+from namestore.cli.streams import emit_beside
 from namestore.errors import InvalidRequest, NamestoreError, Refused
 
 # Does one name, prints its result, and returns the exit code.
@@ -57,4 +56,4 @@ def _not_tried(printer: Printer, names: Sequence[str]) -> None:
 def _said(printer: Printer, name: str, reason: str, message: str) -> None:
     printer.note(f"{shown(name)}: {message}")
     if printer.as_json:
-        click.echo(json_line(error_json(reason, message, name=name)))
+        emit_beside(json_line(error_json(reason, message, name=name)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from namestore.cli.output import json_line, record_json, shown
 from namestore.cli.progress import ProgressView, progress_view
 from namestore.cli.sink import export_sink, is_replaceable
 from namestore.cli.store import Store
+from namestore.cli.streams import emit, hush
 from namestore.client.values import NameRecord
 from namestore.errors import InvariantViolation, NamestoreError
 
@@ -80,6 +82,8 @@ def export_command(
     except BrokenPipeError:
         raise
     except OSError as error:
+        if output is None:
+            hush(sys.stdout)
         session.printer.note(f"error: the export could not be written: {error}")
         return UNAVAILABLE
     except (NamestoreError, KeyboardInterrupt):
@@ -150,7 +154,7 @@ def _say_done(session: Session, output: Path | None, exported: _Exported, since:
             "covers_revision": since,
             "newest_revision": exported.newest_revision,
         }
-        click.echo(json_line(value))
+        emit(json_line(value))
 
 
 def _say_incomplete(session: Session, output: Path | None, exported: _Exported) -> None:

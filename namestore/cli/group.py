@@ -6,8 +6,6 @@ with 0 or 1 unless the registry answered, or nothing was asked of it.
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,16 +19,29 @@ from namestore.cli.exits import (
     DONE,
     INTERRUPTED,
     OUTCOME_UNKNOWN,
+    UNAVAILABLE,
     exit_code,
 )
 from namestore.cli.output import Printer, speak_safely
+from namestore.cli.streams import OutputLost, flush_output, hush
 from namestore.errors import NamestoreError
 
 PROGRAM: Final = "namestore-cli"
 
+# They change nothing, whatever becomes of their output.
+_READING_COMMANDS: Final = frozenset(("lookup", "list", "export", "status", "completion"))
+
 
 class _PipeClosed(Exception):
     """Nobody reads the output any more."""
+
+
+class _ResultLost(Exception):
+    """A result could not be written; the code says whether anything may have been done."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class CommandLine(click.Group):
@@ -40,9 +51,12 @@ class CommandLine(click.Group):
         """Runs the command; a broken pipe is kept from click, which would end with 1."""
         try:
             code = super().invoke(ctx)
-            sys.stdout.flush()
+            flush_output()
         except BrokenPipeError as error:
             raise _PipeClosed from error
+        except OutputLost as error:
+            reads = ctx.invoked_subcommand in _READING_COMMANDS
+            raise _ResultLost(str(error), UNAVAILABLE if reads else OUTCOME_UNKNOWN) from error
         return code
 
     def main(
@@ -77,15 +91,26 @@ def _ended(error: Exception, printer: Printer) -> int:
     try:
         return _explained(error, printer)
     except BrokenPipeError:
-        _hush()
+        hush(sys.stdout)
         return BROKEN_PIPE
+
+
+def _show(error: click.ClickException) -> None:
+    """Says what is wrong with the command line, if standard error is open and has room."""
+    try:
+        error.show()
+    except OSError:
+        hush(sys.stderr)
 
 
 def _explained(error: Exception, printer: Printer) -> int:
     match error:
         case _PipeClosed():
-            _hush()
+            hush(sys.stdout)
             return BROKEN_PIPE
+        case _ResultLost():
+            printer.note(f"error: {error}; what it would have said is lost")
+            return error.code
         case NamestoreError():
             printer.error(error)
             return exit_code(error)
@@ -93,21 +118,10 @@ def _explained(error: Exception, printer: Printer) -> int:
             printer.note("interrupted")
             return INTERRUPTED
         case click.ClickException():
-            error.show()
+            _show(error)
             printer.usage_error(error.format_message())
             return BAD_USAGE
         case _:
             printer.note("".join(traceback.format_exception(error)).rstrip())
             printer.note("this is a defect of namestore-cli; what it was doing may have been done")
             return OUTCOME_UNKNOWN
-
-
-def _hush() -> None:
-    """Sends what is still buffered nowhere, lest the interpreter complain at its end."""
-    try:
-        descriptor = sys.stdout.fileno()
-    except (io.UnsupportedOperation, ValueError):
-        return  # not a real stream: nothing is flushed at the end
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)

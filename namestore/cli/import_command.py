@@ -169,6 +169,8 @@ def _checked_prefix(namespace: str | None, prefix: str | None) -> str:
 @contextmanager
 def _opened(file: str) -> Iterator[BinaryIO]:
     if file == "-":
+        if sys.stdin is None:
+            raise click.UsageError("standard input is closed: there is nothing to import.")
         yield sys.stdin.buffer
         return
     with ExitStack() as stack:

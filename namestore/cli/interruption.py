@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Final
 
@@ -19,7 +19,8 @@ _NOTICE: Final = b"\ninterrupted: waiting for the answers under way (Ctrl-C agai
 
 def _notify() -> None:
     # Not through sys.stderr: its buffer may be in the middle of a write that this interrupted.
-    os.write(2, _NOTICE)
+    with suppress(OSError):  # closed or full: the interrupt counts all the same
+        os.write(2, _NOTICE)
 
 
 class Interruption:

@@ -14,6 +14,7 @@ from namestore.cli.options import owner_option, shared_options
 from namestore.cli.reading import list_command, lookup_command
 from namestore.cli.registering import register_command, release_command, slug_command
 from namestore.cli.status import status_command
+from namestore.cli.streams import occupy_closed_descriptors
 
 
 @click.group(
@@ -50,4 +51,5 @@ for _command in (
 
 def main() -> None:
     """The entry point of the console script."""
+    occupy_closed_descriptors()
     cli.main()

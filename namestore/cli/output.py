@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import click
-
 from namestore.cli.exits import advice, reason
+from namestore.cli.streams import emit, emit_beside, tell
 from namestore.client.values import EndpointStatus, NameRecord
 from namestore.errors import NamestoreError
 
@@ -33,7 +32,7 @@ class Printer:
 
     def result(self, line: str, value: Json) -> None:
         """Prints one result: `value` with `--json`, else `line`."""
-        click.echo(json_line(value) if self.as_json else line)
+        emit(json_line(value) if self.as_json else line)
 
     def error(self, error: NamestoreError, *, about: str = "", **context: str) -> None:
         """Says what went wrong and what to do next.
@@ -51,16 +50,16 @@ class Printer:
             value = {**error_json(reason(error), error.message, **context)}
             if error.metadata:
                 value["metadata"] = error.metadata
-            click.echo(json_line(value))
+            emit_beside(json_line(value))
 
     def usage_error(self, message: str) -> None:
         """Says that the command line itself cannot be carried out."""
         if self.as_json:
-            click.echo(json_line(error_json("USAGE", message)))
+            emit_beside(json_line(error_json("USAGE", message)))
 
     def note(self, line: str) -> None:
         """Says something to a person, on standard error."""
-        click.echo(line, err=True)
+        tell(line)
 
 
 def error_json(reason_text: str, message: str, **context: str) -> Json:

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Protocol
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,6 +20,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from namestore.cli.streams import tell
 
 INTERVAL_SECONDS: Final = 5.0
 
@@ -41,7 +42,7 @@ def progress_view(
     *, silent: bool, bytes_total: int | None, clock: Callable[[], float]
 ) -> ProgressView:
     """The view that suits where standard error goes."""
-    if not silent and sys.stderr.isatty():
+    if not silent and sys.stderr is not None and sys.stderr.isatty():
         return Bar(bytes_total)
     return Lines(clock, bytes_total, silent=silent)
 
@@ -80,7 +81,7 @@ class Lines:
 
     def note(self, line: str) -> None:
         """Prints a line on standard error."""
-        click.echo(line, err=True)
+        tell(line)
 
 
 class Bar:

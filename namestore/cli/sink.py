@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from namestore.cli.streams import OutputLost
+
 
 def is_replaceable(output: Path) -> bool:
     """True if there is nothing yet, or a regular file.
@@ -33,8 +35,11 @@ def export_sink(output: Path | None) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: It cannot be opened or written.
+        OutputLost: Standard output is closed.
     """
     if output is None:
+        if sys.stdout is None:
+            raise OutputLost("standard output is closed")
         yield sys.stdout.buffer
     elif is_replaceable(output):
         # The file itself is replaced: a link to it goes on leading to it.

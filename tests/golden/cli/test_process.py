@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 NOBODY = "127.0.0.1:1"
 
@@ -76,3 +78,21 @@ def test_embedded_registry_prints_results_only(tmp_path: Path) -> None:
         )
         assert json.loads(done.stdout)["registered"] is registered
         assert (done.returncode, done.stderr) == (0 if registered else 1, "")
+
+
+@pytest.mark.parametrize(("closed", "code"), ((">&- 2>&-", 4), ("2>&-", 0)))
+def test_process_starts_with_closed_streams(tmp_path: Path, closed: str, code: int) -> None:
+    """The real registry, whose files get none of their numbers: it opens again afterwards."""
+    command = (sys.executable, "-m", "namestore.cli", "--data-dir", str(tmp_path / "r"))
+    for arguments, expected in (
+        (("register", "user:a"), code),
+        (("lookup", "user:a"), 3 if code else 0),
+    ):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" <&- {closed}', "sh", *command, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == expected
