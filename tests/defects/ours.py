@@ -109,11 +109,12 @@ class OurCluster(Cluster):
         self.jobs: dict[str, list[Callable[[], None]]] = {}
         self.greetings: dict[tuple[str, str], Hello] = {}
         self.hold_jobs = False
-        self._lives = self._requests = 0
+        self._lives = self._requests = self._wipes = 0
 
     def wipe(self, node: str) -> None:
         """The disk of a node that is down is replaced by an empty one."""
-        self.disks[node] = Disk(f"another-disk-{node}")
+        self._wipes += 1
+        self.disks[node] = Disk(f"another-disk-{node}-{self._wipes}")
 
     def hello(self, node: str) -> Hello:
         """As a connecting node says it of itself."""

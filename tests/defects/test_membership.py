@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from namestore.raft.membership import Member, Membership
-from namestore.raft.orders import Add
+from namestore.raft.orders import Add, Remove
 from namestore.raft.settings import Bounds
 from namestore.raft.transport.messages import decode
 from tests.defects.ours import OurCluster
 
 
-def _one_voter(newcomer: str = "b") -> OurCluster:
+def _one_voter(newcomer: str = "b", message_bytes: int = 512 * 1024) -> OurCluster:
     """A cluster of a alone, with another process beside it that is no member yet."""
-    cluster = OurCluster(f"a{newcomer}", Bounds(entry_commands=1))
+    cluster = OurCluster(f"a{newcomer}", Bounds(entry_commands=1, message_bytes=message_bytes))
     cluster.membership = Membership((Member("a", "a:1", "a:2"),))
     cluster.start()
     cluster.elect("a")
@@ -109,3 +109,48 @@ def test_a_newcomer_counts_only_for_what_its_present_disk_holds() -> None:
     cluster.settle(seconds=5)
     assert cluster.owner("b", "n:99") == "u"
     assert "b" in cluster.engines["a"].membership.voters
+
+
+def test_a_leader_that_our_membership_lacks_is_heard() -> None:
+    """Who leads or stands is answered whether or not our newest membership counts it (thesis,
+    4.1): that membership may never be committed, and only that leader can put it right."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.flush()
+    cluster.engines["a"].order(Remove("b"), 10**6, lambda _: None)
+    cluster.turn("a")
+    assert cluster.engines["a"].membership.get("b") is None
+    for peer in "bc":
+        cluster.take("a", peer)  # nobody else hears of it
+    cluster.isolate("a")
+    cluster.elect("b", among="bc")
+    granted = cluster.write("b", "n:alice", "bob")
+    cluster.settle(among="bc")
+    assert granted.granted
+    cluster.rejoin("a")
+    cluster.settle()
+    cluster.settle()
+    assert cluster.owner("a", "n:alice") == "bob"
+    assert cluster.engines["a"].membership.get("b") is not None
+
+
+def test_a_disk_is_not_taken_for_the_one_that_was_removed() -> None:
+    """A node that comes back on a new disk replays how an earlier one was added and removed: that
+    was not its own removal. It hears entry by entry, and knows of nothing newer."""
+    cluster = _one_voter(message_bytes=1)
+    for _ in range(2):
+        heard = _add(cluster, "b")
+        cluster.settle()
+        assert isinstance(heard[-1], Membership)
+        assert cluster.engines["b"].is_voter
+        cluster.engines["a"].order(Remove("b"), 10**6, heard.append)
+        cluster.settle()
+        assert isinstance(heard[-1], Membership)
+        cluster.crash("b")
+        cluster.wipe("b")
+        cluster.restart("b")
+    heard = _add(cluster, "b")
+    cluster.settle()
+    assert cluster.engines["b"].is_voter
+    assert not cluster.engines["b"].removed
