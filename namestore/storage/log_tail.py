@@ -32,11 +32,6 @@ class LogTail:
         """Of the oldest entry held; the index that would come next when none is."""
         return self._first_index
 
-    @property
-    def bytes_held(self) -> int:
-        """What the entries held take, roughly."""
-        return self._bytes
-
     def get(self, index: int) -> LogEntry | None:
         """The entry at `index`, when it is held."""
         at = self._head + index - self._first_index
