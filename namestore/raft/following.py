@@ -153,6 +153,7 @@ class Following(Elections):
             "hint_index": hint[0],
             "hint_term": hint[1],
             "read_round": message["read_round"],
+            "clock_ms": max(0, self.settings.seams.wall_clock_ms()),
         }
         self._hold(peer, answer)
 

@@ -18,6 +18,7 @@ from namestore.errors import InvariantViolation
 from namestore.raft import bootstrap
 from namestore.raft.base import Message
 from namestore.raft.following import KIND_MEMBERSHIP, KIND_NOTHING, Following
+from namestore.raft.log_time import LogTime
 from namestore.raft.membership import encode_membership
 from namestore.raft.progress import Phase, Progress
 from namestore.raft.settings import Settings
@@ -31,12 +32,14 @@ class Replication(Following):
         self._heartbeat_at = 0.0
         self._read_round = 0
         self._first_of_term = 0
+        self._log_time = LogTime(settings.seams.clock, settings.seams.wall_clock_ms)
         super().__init__(transport, settings)
         self._handlers |= {"append_result": self._on_append_result}
 
     # -- leader: sending --------------------------------------------------------------------
 
     def _lead(self) -> None:
+        self._log_time.begin(self.settings.seams.state.meta.time_ms)
         if self.is_new:
             identity = self.settings.identity
             membership = bootstrap.first_membership(
@@ -129,6 +132,7 @@ class Replication(Following):
         if term != self.term or not self.is_leader or progress is None:
             return
         progress.answered_at = self._clock()
+        self._log_time.heard(peer, message["clock_ms"])
         progress.read_round = max(progress.read_round, message["read_round"])
         if message["success"]:
             if message["index"] > self._log.last_index:

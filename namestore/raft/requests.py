@@ -96,8 +96,9 @@ class Requests(ReadIndex):
         if not proposals.waiting or self.leader_id is None or self._transfer_to is not None:
             return
         if self.is_leader:
-            while proposals.waiting:
-                self._append_batch(self._next_batch(self.settings.bounds.entry_bytes))
+            time_ms = self._time_ms()
+            while proposals.waiting and time_ms is not None:
+                self._append_batch(self._next_batch(self.settings.bounds.entry_bytes), time_ms)
         elif self.is_connected(self.leader_id):
             while proposals.waiting:
                 batch = self._next_batch(_FORWARD_BYTES)
@@ -117,12 +118,17 @@ class Requests(ReadIndex):
             batch.append(waiting.popleft())
         return batch
 
-    def _append_batch(self, batch: list[Proposal]) -> None:
+    def _time_ms(self) -> int | None:
+        """The log's time; None until a majority of the voters said what time it is."""
+        membership = self._membership
+        return self._log_time.now_ms(self.node_id, membership.voters, membership.quorum)
+
+    def _append_batch(self, batch: list[Proposal], time_ms: int) -> None:
         """One log entry for many callers: consensus and disk are paid once for all of them."""
         commands = [command for proposal in batch for command in proposal.commands]
         for proposal in batch:
             proposal.attempted = True
-        entry = Entry(self.settings.seams.wall_clock_ms(), commands)
+        entry = Entry(time_ms, commands)
         self.proposals.in_log[self._append_own(KIND_COMMANDS, encode_entry(entry))] = batch
 
     def _forward(self, leader_id: str, batch: list[Proposal], now: float) -> bool:

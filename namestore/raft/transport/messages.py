@@ -82,6 +82,7 @@ RAFT_ROWS = (
             ("hint_index", UINT),
             ("hint_term", UINT),
             ("read_round", UINT),
+            ("clock_ms", UINT),
         ),
     ),
     MessageType(20, "timeout_now", (("term", UINT),)),

@@ -43,8 +43,9 @@ GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
             "hint_index": 5,
             "hint_term": 4,
             "read_round": 3,
+            "clock_ms": 1,
         },
-        "971307c200050403",
+        "981307c20005040301",
     ),
     "timeout_now": ({"term": 7}, "921407"),
     "forward": (
