@@ -1,14 +1,14 @@
-"""Followers that need entries which are gone get the state itself; logs stay bounded.
+"""Followers that need entries which are gone get the state itself.
 
-Replaces PySyncObj's compaction and its snapshot transfer (Raft paper, section 7, figure 13):
+Replaces PySyncObj's snapshots and their transfer (Raft paper, section 7, figure 13):
 
-* A snapshot is a checkpoint of the state store: taking one stops nothing (defects 3, 10).
+* A snapshot is a checkpoint of the state store: what was not flushed yet is, in the background,
+  and then files are linked. Nothing waits for the number of names (defects 3, 10).
 * The follower *fetches* it, piece by piece: back-pressure and resumption come by themselves. Every
   piece and every file has a checksum; installation is one atomic step (defect 9).
 * A message about a snapshot says nothing about the follower's log: its commit index moves only to
   what an installed snapshot covers, and success names exactly that (defect 1).
-* Entries are dropped only once the state holds them durably; a log that contains the snapshot's
-  last entry keeps what follows it (defect 3).
+* A log that contains the snapshot's last entry keeps what follows it (defect 3).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 from namestore.errors import InvariantViolation
 from namestore.logs import get_logger
 from namestore.raft.base import Message
+from namestore.raft.compaction import Compaction
 from namestore.raft.membership import decode_membership
-from namestore.raft.replication import Replication
 from namestore.raft.settings import Settings
 from namestore.storage.interfaces import Checkpoint, CheckpointFile
 
@@ -56,19 +56,15 @@ class _Arrival:
         self.verifying = False
 
 
-class Snapshots(Replication):
-    """The layer of snapshots and of the log's length."""
+class Snapshots(Compaction):
+    """The layer of snapshots."""
 
     def __init__(self, transport: Any, settings: Settings) -> None:
         self._wanting: set[str] = set()
         self._offer: _Offer | None = None
+        self._preparing_offer = False
         self._arrival: _Arrival | None = None
-        self._state = settings.seams.state
         self._incoming = settings.seams.incoming
-        # Where the log was when it was last considered for shortening, and what came since.
-        self._compaction_mark = settings.seams.state.meta.applied_index
-        self._bytes_since_mark = 0
-        self._flushing = False
         super().__init__(transport, settings)
         self._handlers |= {
             "snapshot_offer": self._on_snapshot_offer,
@@ -89,8 +85,8 @@ class Snapshots(Replication):
         """Makes a checkpoint when somebody is there to fetch it; lets go of it when it is idle."""
         offer, wanting = self._offer, sorted(filter(self.is_connected, self._wanting))
         if offer is None:
-            if wanting and self.is_leader:
-                self._prepare_offer(now)
+            if wanting and self.is_leader and not self._preparing_offer:
+                self._prepare_offer()
         elif offer.files is None:  # it is being read, however long that takes
             return
         elif now - offer.used_at > _OFFER_IDLE_S or not self.is_leader:
@@ -102,9 +98,22 @@ class Snapshots(Replication):
                     offer.told_at[peer] = now
                     self._send(peer, self._offer_message(offer))
 
-    def _prepare_offer(self, now: float) -> None:
+    def _prepare_offer(self) -> None:
+        """Makes a checkpoint, in two steps: what takes long does not happen on this thread."""
+        self._preparing_offer = True
+
+        def flushed(error: Exception | None) -> None:
+            self._preparing_offer = False
+            if isinstance(error, Exception):
+                raise error
+            if self.is_leader:
+                self._make_offer()
+
+        self.settings.seams.background(self._state.flush, flushed)
+
+    def _make_offer(self) -> None:
         snapshot_id = self._rng.getrandbits(128).to_bytes(16, "big")
-        offer = self._offer = _Offer(snapshot_id, self._state.checkpoint(), now)
+        offer = self._offer = _Offer(snapshot_id, self._state.checkpoint(), self._clock())
 
         def listed(files: list[CheckpointFile] | Exception) -> None:
             if isinstance(files, Exception):
@@ -158,6 +167,11 @@ class Snapshots(Replication):
             progress.installed(message["last_index"])
         elif self._offer is not None:
             self._offer.used_at = self._clock()
+
+    def _droppable_through(self) -> int:
+        """Whoever installs the snapshot goes on with the entries after it."""
+        offer, last = self._offer, super()._droppable_through()
+        return last if offer is None else min(last, offer.checkpoint.meta.applied_index)
 
     # -- follower: fetching -----------------------------------------------------------------
 
@@ -268,32 +282,3 @@ class Snapshots(Replication):
             entries = self._log.entries(index, self.settings.bounds.apply_bytes)
             self._learn_memberships(entries)
             index = entries[-1].index + 1
-
-    # -- the log's length -------------------------------------------------------------------
-
-    def _shorten_log(self) -> None:
-        """Drops the stretch of entries before the last, once the state holds it durably.
-
-        Between one and two stretches stay, for followers that lag.
-        """
-        bounds = self.settings.bounds
-        stretch = self.applied_index - self._compaction_mark
-        if self._flushing or (
-            stretch < bounds.log_entries and self._bytes_since_mark < bounds.log_bytes
-        ):
-            return
-        drop_through, self._compaction_mark = self._compaction_mark, self.applied_index
-        self._bytes_since_mark = 0
-        self._flushing = True
-
-        def flushed(error: Exception | None) -> None:
-            self._flushing = False
-            if isinstance(error, Exception):
-                raise error
-            last = min(drop_through, self._state.durable_index)
-            if self._offer is not None:
-                last = min(last, self._offer.checkpoint.meta.applied_index)
-            if last >= self._log.first_index:
-                self._log.drop_through(last)
-
-        self.settings.seams.background(self._state.flush, flushed)

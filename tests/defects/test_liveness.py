@@ -151,13 +151,46 @@ def test_an_offer_waits_for_checksums_however_long_they_take() -> None:
         cluster.write("a", f"n:{number}", "u")
         cluster.settle("ab", seconds=0.1)
     cluster.heal("a", "c")
-    cluster.hold_jobs = True
+    state = cluster.disks["a"].state
+    real = state.checkpoint
+
+    def checkpoint() -> object:
+        cluster.hold_jobs = True  # the checksums among them
+        return real()
+
+    state.checkpoint = checkpoint  # type: ignore[method-assign,assignment]
     cluster.settle(seconds=120)
-    assert len(cluster.disks["a"].state.checkpoints_held) == 1
-    assert len(cluster.jobs["a"]) <= 2
+    assert len(state.checkpoints_held) == 1
+    assert 1 <= len(cluster.jobs["a"]) <= 2
     cluster.hold_jobs = False
     cluster.settle(seconds=10)
     assert cluster.owner("c", "n:29") == "u"
+
+
+def test_a_snapshot_is_flushed_before_the_raft_thread_makes_it() -> None:
+    """Whatever is still to be written to disk is written in the background: heartbeats go on."""
+    cluster = OurCluster("abc", Bounds(log_entries=5, entry_commands=1))
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.isolate("c")
+    for number in range(30):
+        cluster.write("a", f"n:{number}", "u")
+        cluster.settle("ab", seconds=0.1)
+    state = cluster.disks["a"].state
+    unflushed, real = [], state.checkpoint
+
+    def checkpoint() -> object:
+        unflushed.append(state.unflushed_changes)
+        return real()
+
+    state.checkpoint = checkpoint  # type: ignore[method-assign,assignment]
+    cluster.write("a", "n:last", "u")
+    cluster.settle("ab", seconds=0.1)
+    assert state.unflushed_changes > 0
+    cluster.heal("a", "c")
+    cluster.settle(seconds=10)
+    assert unflushed == [0]
+    assert cluster.owner("c", "n:last") == "u"
 
 
 def test_a_first_membership_that_lost_does_not_shut_its_node_out() -> None:
