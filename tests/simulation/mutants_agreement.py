@@ -39,7 +39,7 @@ class VoteNotKept(Engine):
 
 def _forget_vote(engine: Any) -> None:
     engine._SyncObj__votedForNodeId = None
-    engine._log._base = engine._log._base._replace(voted_for=None)
+    engine._log._voted_for = None
 
 
 class VoteForgotten(Engine):
@@ -54,13 +54,18 @@ class CountsUnsynced(Engine):
     """The leader counts itself before its own sync, which it puts off."""
 
     _put_off = 0
+    _really_synced: int | None = None
 
     def _sync_and_send_held(self) -> None:
         log: Any = self._log
         self._put_off += 1
         if not self.is_leader or self._held or self._put_off % 20 == 0:
+            if self._really_synced is not None:
+                log._stored_index, self._really_synced = self._really_synced, None
             super()._sync_and_send_held()
-        else:
+        elif self._log.dirty:
+            if self._really_synced is None:
+                self._really_synced = log._stored_index
             log._stored_index = log.last_index
 
 
@@ -128,7 +133,7 @@ class CutsCommitted(Engine):
         after, log = message["prev_index"] + 1, self._log
         if message["entries"] and log.first_index < after <= log.last_index:
             base: Any = log
-            base._base = base._base._replace(commit_index=after - 1)
+            base._commit_index = after - 1
             log.truncate_from(after)
             self._SyncObj__raftCommitIndex = min(self.commit_index, after - 1)
         super()._on_append_entries(peer, message)

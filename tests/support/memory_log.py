@@ -1,193 +1,226 @@
-"""The log in memory; see `tests.support.memory_stores`."""
+"""The real log over an LMDB in memory; see `tests.support.memory_stores`.
+
+Everything but LMDB itself is the product's: what it writes, in which order, in which bytes, and
+what it finds when they were changed. `MemoryEnvironment` keeps what LMDB promises: a transaction is
+there after a crash, whole, or it is not. That it keeps this on torn and damaged pages is shown with
+real files (`tests/unit/storage/test_log_damage.py`, `tests/faults`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
-from typing import NamedTuple
+import errno
+import random
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
-from namestore.errors import DiskFailed, InvariantViolation, StorageError
+from namestore.storage.damage import damaged
 from namestore.storage.interfaces import LogEntry
+from namestore.storage.log import LmdbLog
+from namestore.storage.log_files import _check_gaps, _explained
+from namestore.storage.log_format import (
+    META_KEY,
+    BadRecord,
+    LogMeta,
+    decode_entry,
+    decode_log_meta,
+    encode_log_meta,
+    entry_key,
+)
+
+_PATH = Path("/memory/log")
+_TAIL_BYTES = 32 * 1024 * 1024
 
 
-class _LogBase(NamedTuple):
-    """What stands beside the entries of a log."""
+class _Cursor:
+    """A place among the keys. Implements what the log uses of `lmdb.Cursor`."""
 
-    term: int = 0
-    voted_for: str | None = None
-    commit_index: int = 0
-    first_index: int = 1
-    base_term: int = 0
+    def __init__(self, environment: MemoryEnvironment) -> None:
+        self._environment = environment
+        self._at = 0
+
+    def set_range(self, key: bytes) -> bool:
+        keys = self._environment.keys
+        self._at = bisect_left(keys, key)
+        return self._at < len(keys)
+
+    def key(self) -> bytes:
+        keys = self._environment.keys
+        return keys[self._at] if self._at < len(keys) else b""
+
+    def delete(self) -> bool:
+        keys = self._environment.keys
+        if self._at >= len(keys):
+            return False
+        key = keys.pop(self._at)
+        del self._environment.records[key]
+        self._environment.originals.pop(key, None)
+        return True
+
+    def putmulti(self, items: Iterable[tuple[bytes, bytes]], append: bool) -> None:
+        for key, value in items:
+            self._environment.put(key, value)
+
+    def iternext(self, keys: bool, values: bool) -> Iterator[bytes]:
+        yield from self._environment.keys[self._at :]
 
 
-class MemoryLog:
-    """Implements `LogStore`, and can lose what was not synced."""
+class _Transaction:
+    """Implements what the log uses of `lmdb.Transaction`."""
+
+    def __init__(self, environment: MemoryEnvironment) -> None:
+        self._environment = environment
+
+    def __enter__(self) -> _Transaction:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._environment.records.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._environment.put(key, value)
+
+    def cursor(self) -> _Cursor:
+        return _Cursor(self._environment)
+
+
+class MemoryEnvironment:
+    """What of `lmdb.Environment` the log uses. What was committed is durable.
+
+    Attributes:
+        records: As they are read.
+        originals: Of those that were damaged: as they were written.
+        fails: The disk takes no more.
+    """
 
     def __init__(self) -> None:
-        self.disk_fails = False
-        self._failed = self._closed = False
-        self._durable_base = self._base = _LogBase()
-        self._durable: list[LogEntry] = []
-        self._entries: list[LogEntry] = []
-        self._stored_index = 0  # up to here the durable entries are those shown
-        self._dirty = False
+        self.records: dict[bytes, bytes] = {}
+        self.keys: list[bytes] = []
+        self.originals: dict[bytes, bytes] = {}
+        self.fails = False
+
+    def begin(self, write: bool = False) -> _Transaction:
+        if write and self.fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return _Transaction(self)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        if key not in self.records:
+            if not self.keys or key > self.keys[-1]:
+                self.keys.append(key)
+            else:
+                insort(self.keys, key)
+        self.records[key] = value
+        self.originals.pop(key, None)
+
+    def close(self) -> None:
+        """Nothing is let go of."""
+
+
+class MemoryLog(LmdbLog):
+    """Implements `LogStore`, and can lose what was not synced, and be damaged.
+
+    Args:
+        tail_bytes: As for `LmdbLog.open`: how much is answered from memory.
+    """
+
+    def __init__(self, tail_bytes: int = _TAIL_BYTES) -> None:
+        self.disk = MemoryEnvironment()
+        self.disk.put(META_KEY, encode_log_meta(LogMeta()))
+        self._tail_bytes_max = tail_bytes
+        self._structure_damaged = False
+        self._durable = LogMeta()
+        self.reopen()
 
     # -- what a test may do and see beside the contract ----------------------------------------
 
     def crash(self) -> None:
         """Loses what was not synced, and starts again."""
-        self._base, self._entries = self._durable_base, list(self._durable)
-        self._stored_index = self.last_index
-        self._dirty = self._failed = self._closed = self.disk_fails = False
+        self.close()
+        self.reopen()
+
+    def reopen(self) -> None:
+        """What the next process finds.
+
+        Raises:
+            DiskDamaged: The log cannot be trusted.
+        """
+        self.disk_fails = False
+        try:
+            if self._structure_damaged:
+                raise damaged(_PATH, "a page is not what it should be")
+            with self.disk.begin() as transaction:
+                meta = decode_log_meta(transaction.get(META_KEY) or b"")
+                _check_gaps(_as_lmdb(transaction), meta)
+        except (BadRecord, ValueError) as error:
+            raise _explained(_PATH, error) from error
+        super().__init__(_PATH, _as_lmdb(self.disk), meta, self._tail_bytes_max)
+
+    def damage(self, rng: random.Random) -> str:
+        """Something on the disk is not any more what was written; says what.
+
+        A bit in a record is flipped, a record is zeroed or cut short, a page is spoilt.
+        """
+        kind = rng.choice(["bit", "bit", "zeroes", "torn", "page"])
+        if kind == "page":
+            self._structure_damaged = True
+            return "a page of the log"
+        newest_first = self.disk.keys[1:][::-1]
+        key = META_KEY if rng.random() < 0.2 or not newest_first else rng.choice(newest_first)
+        record = bytearray(self.disk.records[key])
+        self.disk.originals.setdefault(key, bytes(record))
+        place = rng.randrange(len(record))
+        if kind == "bit":
+            record[place] ^= 1 << rng.randrange(8)
+        elif kind == "zeroes":
+            record[place:] = bytes(len(record) - place)
+        else:
+            del record[place:]
+        self.disk.records[key] = bytes(record)
+        return f"{kind} in the log's record {key.hex()}"
+
+    @property
+    def disk_fails(self) -> bool:
+        """Whether the next sync fails."""
+        return self.disk.fails
+
+    @disk_fails.setter
+    def disk_fails(self, fails: bool) -> None:
+        self.disk.fails = fails
 
     @property
     def durable_last_index(self) -> int:
         """Of the newest entry that would survive a crash."""
-        return self._durable_base.first_index - 1 + len(self._durable)
+        return self._durable.last_index
 
     @property
     def durable_vote(self) -> tuple[int, str | None]:
         """Term and vote that would survive a crash."""
-        return self._durable_base.term, self._durable_base.voted_for
+        return self._durable[:2]
 
     def durable_entry(self, index: int) -> LogEntry | None:
-        """The entry that would be there after a crash."""
-        at = index - self._durable_base.first_index
-        return self._durable[at] if 0 <= at < len(self._durable) else None
+        """The entry that would be there after a crash, if nobody had damaged the disk since."""
+        if not self._durable.first_index <= index <= self._durable.last_index:
+            return None
+        key = entry_key(index)
+        record = self.disk.originals.get(key) or self.disk.records[key]
+        return decode_entry(index, record)
 
     # -- LogStore ----------------------------------------------------------------------------
 
-    @property
-    def first_index(self) -> int:
-        return self._base.first_index
-
-    @property
-    def last_index(self) -> int:
-        return self._base.first_index - 1 + len(self._entries)
-
-    @property
-    def last_term(self) -> int:
-        return self._entries[-1].term if self._entries else self._base.base_term
-
-    @property
-    def term(self) -> int:
-        return self._base.term
-
-    @property
-    def voted_for(self) -> str | None:
-        return self._base.voted_for
-
-    @property
-    def commit_index(self) -> int:
-        return self._base.commit_index
-
-    @property
-    def dirty(self) -> bool:
-        return self._dirty
-
-    @property
-    def synced_index(self) -> int:
-        return self._stored_index
-
-    def term_at(self, index: int) -> int | None:
-        self._check_usable()
-        if index == self.first_index - 1:
-            return self._base.base_term
-        if not self.first_index <= index <= self.last_index:
-            return None
-        return self._entries[index - self.first_index].term
-
-    def entries(self, start: int, bytes_max: int) -> list[LogEntry]:
-        self._check_usable()
-        if start < self.first_index:
-            raise ValueError(f"entry {start} was dropped; the log begins at {self.first_index}")
-        found: list[LogEntry] = []
-        for entry in islice(self._entries, start - self.first_index, None):
-            bytes_max -= len(entry.command)
-            if bytes_max < 0 and found:
-                break
-            found.append(entry)
-            if bytes_max <= 0:
-                break
-        return found
-
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        self._check_usable()
-        index, term = self.last_index, self.last_term
-        for entry in entries:
-            if entry.index != index + 1 or entry.term < term:
-                raise InvariantViolation(f"{entry} cannot follow entry {index} of term {term}")
-            index, term = entry.index, entry.term
-        self._entries.extend(entries)
-        self._dirty = self._dirty or bool(entries)
-
-    def truncate_from(self, index: int) -> None:
-        self._check_usable()
-        if index <= self.commit_index:
-            raise InvariantViolation(f"entry {index} is committed")
-        if index > self.last_index:
-            return
-        del self._entries[index - self.first_index :]
-        self._stored_index = min(self._stored_index, index - 1)
-        self._dirty = True
-
-    def drop_through(self, index: int) -> None:
-        self._check_usable()
-        if index < self.first_index:
-            return
-        base_term = self.term_at(index)
-        if base_term is None or index > self.commit_index:
-            raise InvariantViolation(f"entry {index} is not committed")
-        del self._entries[: index - self.first_index + 1]
-        self._base = self._base._replace(first_index=index + 1, base_term=base_term)
-        self._stored_index = max(self._stored_index, index)
-        self._dirty = True
-
-    def reset(self, index: int, term: int) -> None:
-        self._check_usable()
-        if index < self.commit_index:
-            raise InvariantViolation(f"the log is committed up to {self.commit_index}")
-        self._entries = []
-        self._base = self._base._replace(first_index=index + 1, base_term=term, commit_index=index)
-        self._stored_index = index
-        self._dirty = True
-
-    def save_vote(self, term: int, voted_for: str | None) -> None:
-        self._check_usable()
-        if (term, voted_for) == (self.term, self.voted_for):
-            return
-        if term < self.term or (term == self.term and self.voted_for is not None):
-            raise InvariantViolation(f"a vote in term {self.term} cannot be taken back")
-        self._base = self._base._replace(term=term, voted_for=voted_for)
-        self._dirty = True
-
-    def save_commit(self, index: int) -> None:
-        self._check_usable()
-        if not self.commit_index <= index <= self.last_index:
-            raise InvariantViolation(f"the commit index cannot become {index}")
-        self._base = self._base._replace(commit_index=index)
-
     def sync(self) -> None:
-        self._check_usable()
-        if not self._dirty:
-            return
-        if self.disk_fails:
-            self._failed = True
-            raise DiskFailed("writing the log failed")
-        # Only the difference is copied: a simulation syncs often.
-        durable_first = self._durable_base.first_index
-        del self._durable[max(self._stored_index + 1 - durable_first, 0) :]
-        del self._durable[: self.first_index - durable_first]
-        self._durable += self._entries[len(self._durable) :]
-        self._durable_base = self._base
-        self._stored_index = self.last_index
-        self._dirty = False
+        dirty = self.dirty
+        super().sync()
+        if dirty:
+            self._durable = self._meta()
 
     def close(self) -> None:
-        self._closed = True
+        self._environment = None
 
-    def _check_usable(self) -> None:
-        if self._failed:
-            raise DiskFailed("writing the log failed")
-        if self._closed:
-            raise StorageError("the log is closed")
+
+def _as_lmdb(fake: MemoryEnvironment | _Transaction) -> Any:
+    return fake
