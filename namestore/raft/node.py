@@ -11,59 +11,41 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 from namestore.config import ClusterConfig
 from namestore.errors import (
     InvalidRequest,
-    InvariantViolation,
     MemberRemoved,
-    NamestoreError,
-    ShuttingDown,
 )
 from namestore.logs import get_logger
 from namestore.raft import bootstrap
 from namestore.raft.configured import bounds, initial_membership, timing
-from namestore.raft.engine import Engine, member_infos
-from namestore.raft.membership import Membership
-from namestore.raft.orders import Add, Order, OrderAnswer, Remove, Transfer
-from namestore.raft.proposals import Proposal
-from namestore.raft.reads import Read
-from namestore.raft.replica import (
-    BarrierDone,
-    MemberInfo,
-    MembersDone,
-    ProposalDone,
-    ReplicaStatus,
-)
+from namestore.raft.engine import Engine
+from namestore.raft.front import Front
+from namestore.raft.replica import MemberInfo, MembersDone
 from namestore.raft.settings import Identity, Seams, Settings
-from namestore.raft.standing import Standing
-from namestore.raft.transfers import OrderDone
 from namestore.raft.transport.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.transport.lone import LoneTransport
 from namestore.raft.transport.tcp import TcpTransport
 from namestore.storage.directory import DataDirectory, reconcile
 from namestore.storage.incoming import IncomingDirectory
-from namestore.storage.interfaces import StateView
 
 _log = get_logger(__name__)
-
-TransferDone = Callable[[str | NamestoreError], None]
 
 # A turn's longest wait; the engine shortens it to what is due.
 _TURN_S = 0.05
 
 
-class RaftReplica:
+class RaftReplica(Front):
     """One node of the cluster; implements `namestore.raft.replica.Replica`."""
 
     def __init__(
         self, config: ClusterConfig, node_id: str, on_fatal: Callable[[Exception], None]
     ) -> None:
+        super().__init__(time.monotonic)
         self._config = config
         self._node = config.node(node_id)
         self._on_fatal = on_fatal
@@ -93,7 +75,7 @@ class RaftReplica:
             seams = Seams(
                 log=log,
                 state=state,
-                clock=time.monotonic,
+                clock=self._clock,
                 wall_clock_ms=lambda: time.time_ns() // 1_000_000,
                 rng=random.Random(),
                 background=self._background,
@@ -162,67 +144,16 @@ class RaftReplica:
 
     # -- callers ----------------------------------------------------------------------------
 
-    def propose(self, commands: Sequence[bytes], timeout: float, done: ProposalDone) -> None:
-        """See `Replica.propose`."""
-        proposal = Proposal(commands, time.monotonic() + timeout, done)
-        refused = self._engine.proposals.queue.put(proposal)
-        if refused is not None:
-            done(refused)
-        else:
-            self._transport.wake()
-
-    def read_barrier(self, timeout: float, done: BarrierDone) -> None:
-        """See `Replica.read_barrier`."""
-        refused = self._engine.reads.put(Read(time.monotonic() + timeout, done))
-        if refused is not None:
-            done(refused)
-        else:
-            self._transport.wake()
-
-    def view(self) -> AbstractContextManager[StateView]:
-        """See `Replica.view`."""
-        return self._state.view()
-
-    def status(self) -> ReplicaStatus:
-        """See `Replica.status`."""
-        engine, transport = self._engine, self._transport
-        initial = engine.settings.identity.initial
-        standing = Standing(
-            next(member for member in initial.members if member.node_id == self._node.id),
-            initial,
-            engine.membership,
-            engine.is_new,
-            engine.is_voter,
-            dict(transport.refusals),
-        )
-        return replace(engine.status(), warnings=standing.warnings(transport.hello_of))
-
-    def transfer_leadership(self, node_id: str | None, timeout: float, done: TransferDone) -> None:
-        """See `Replica.transfer_leadership`."""
-
-        def answered(answer: OrderAnswer) -> None:
-            done(answer if not isinstance(answer, Membership) else self._node.id)
-
-        self._order(Transfer(node_id or ""), timeout, answered)
-
     def add_member(self, member: MemberInfo, timeout: float, done: MembersDone) -> None:
         """See `Replica.add_member`."""
-        order = Add(member.node_id, member.raft_address, member.grpc_address)
         if isinstance(self._transport, LoneTransport):
             reason = "a node started by itself stays so; begin with a cluster.toml instead"
             done(InvalidRequest(reason, field="member"))
             return
-        self._order(order, timeout, lambda answer: done(_members(answer)))
+        super().add_member(member, timeout, done)
 
-    def remove_member(self, node_id: str, timeout: float, done: MembersDone) -> None:
-        """See `Replica.remove_member`."""
-        self._order(Remove(node_id), timeout, lambda answer: done(_members(answer)))
-
-    def _order(self, order: Order, timeout: float, done: OrderDone) -> None:
-        if self._stopping.is_set():
-            done(ShuttingDown("this node is shutting down; retry at another one"))
-        else:
-            self._post(lambda: self._engine.order(order, timeout, done))
+    def _stops(self) -> bool:
+        return self._stopping.is_set()
 
     # -- making -----------------------------------------------------------------------------
 
@@ -275,9 +206,3 @@ def open_replica(
         on_fatal: Called once, on the Raft thread, when the process must stop.
     """
     return RaftReplica(config, node_id, on_fatal)
-
-
-def _members(answer: OrderAnswer) -> tuple[MemberInfo, ...] | NamestoreError:
-    if isinstance(answer, str):
-        return InvariantViolation("an order about members was answered with a leader")
-    return member_infos(answer) if isinstance(answer, Membership) else answer

@@ -83,6 +83,7 @@ class Snapshots(Compaction):
 
     def _offer_snapshots(self, now: float) -> None:
         """Makes a checkpoint when somebody is there to fetch it; lets go of it when it is idle."""
+        self._forget_overtaken()
         offer, wanting = self._offer, sorted(filter(self.is_connected, self._wanting))
         if offer is None:
             if wanting and self.is_leader and not self._preparing_offer:
@@ -192,6 +193,17 @@ class Snapshots(Compaction):
             _log.info("snapshot.fetch.started", index=message["last_index"], leader=peer)
         self._arrival = _Arrival(peer, message)
         self._fetch_next()
+
+    def _forget_overtaken(self) -> None:
+        """What was fetched of a snapshot goes once the log has brought what it would have."""
+        arrival = self._arrival
+        if (
+            arrival is not None
+            and not arrival.verifying
+            and arrival.last_index <= self.commit_index
+        ):
+            self._arrival = None
+            self._incoming.discard()
 
     def _fetch_next(self) -> None:
         arrival = self._arrival

@@ -246,3 +246,31 @@ def test_snapshot_phase_ends_when_the_answer_is_lost() -> None:
     cluster.write("a", "n:last", "u")
     cluster.settle(seconds=3)
     assert cluster.owner("c", "n:last") == "u"
+
+
+def test_what_arrived_of_a_snapshot_goes_once_the_log_overtook_it() -> None:
+    """A leader that has the entries sends these: the pieces would lie there for ever."""
+    cluster = OurCluster("abc", Bounds(chunk_bytes=200, log_entries=5, entry_commands=1))
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.isolate("c")
+    for number in range(30):
+        cluster.write("a", f"n:{number}", "u")
+        cluster.settle("ab", seconds=0.1)
+    cluster.heal("a", "c")
+    incoming = cluster.disks["c"].incoming
+    while incoming.wanted() is None or incoming.wanted() == (0, 0, 200):
+        cluster.pass_time(0.1)
+        cluster.turn("a")
+        cluster.deliver("a", "c")
+        cluster.turn("c")
+        cluster.deliver("c", "a")
+    cluster.cut("a", "c")
+    arrival = cluster.engines["c"]._arrival
+    assert arrival is not None
+    arrival.last_index = cluster.engines["c"].commit_index  # as if entries had come meanwhile
+    cluster.turn("c")
+    assert incoming.wanted() is None
+    cluster.heal("a", "c")
+    cluster.settle(seconds=10)
+    assert cluster.owner("c", "n:29") == "u"

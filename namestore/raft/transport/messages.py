@@ -32,7 +32,8 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 # An operator's order, or what became of it: a few addresses, or a whole membership.
 ORDER_BYTES_MAX = 256 * 1024
 
-_COMMAND = blob(MESSAGE_BYTES_MAX)
+# What it is for stands in its first byte.
+_COMMAND = blob(MESSAGE_BYTES_MAX, bytes_min=1)
 _SNAPSHOT_ID = blob(64, bytes_min=1)
 _FILES_MAX = 4096
 

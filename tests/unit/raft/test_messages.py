@@ -31,9 +31,9 @@ GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
             "prev_term": 6,
             "commit_index": 8,
             "read_round": 3,
-            "entries": [[6, b"a"], [7, b""]],
+            "entries": [[6, b"a"], [7, b"b"]],
         },
-        "97120709060803929206c401619207c400",
+        "97120709060803929206c401619207c40162",
     ),
     "append_result": (
         {
