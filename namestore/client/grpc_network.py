@@ -21,11 +21,10 @@ from google.protobuf.message import Message
 from namestore.client.methods import CLUSTER_SERVICE, Method
 from namestore.client.network import Done, Failure, NoAnswer, Silence
 from namestore.errors import ClientMisuse
-from namestore.rpc.status import error_from_rpc
+from namestore.rpc.status import DETAILS_KEY, error_from_rpc
 from namestore.v1.cluster_pb2_grpc import ClusterStub
 from namestore.v1.registry_pb2_grpc import NameRegistryStub
 
-_STATUS_DETAILS = "grpc-status-details-bin"
 _ACCEPT_TIMEOUT_SECONDS = 0.2
 
 _OPTIONS: list[tuple[str, Any]] = [
@@ -62,18 +61,9 @@ class _Peer:
 
     def failure(self, error: Any) -> Failure:
         """What a failed call means; never raises."""
-        if any(key == _STATUS_DETAILS for key, _ in error.trailing_metadata() or ()):
+        if states(error):
             self.answered = True
-            return error_from_rpc(error)
-        code: grpc.StatusCode = error.code()
-        text: str = error.details() or ""
-        if code is grpc.StatusCode.UNIMPLEMENTED:
-            return NoAnswer(
-                self.endpoint, Silence.FOREIGN, f"answers, but not as a namestore server ({text})"
-            )
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return NoAnswer(self.endpoint, Silence.TIMED_OUT, "does not answer in time")
-        return NoAnswer(self.endpoint, Silence.LOST, self._describe(code, text))
+        return failure_of(self.endpoint, error, self._describe)
 
     def _describe(self, code: grpc.StatusCode, text: str) -> str:
         """For people. Nothing is decided by it."""
@@ -170,6 +160,34 @@ class GrpcNetwork:
             if peer is None:
                 peer = self._peers[endpoint] = _Peer(endpoint)
             return peer
+
+
+def states(error: Any) -> bool:
+    """A namestore server said this itself."""
+    return any(key == DETAILS_KEY for key, _ in error.trailing_metadata() or ())
+
+
+def failure_of(
+    endpoint: str, error: Any, describe: Callable[[grpc.StatusCode, str], str]
+) -> Failure:
+    """What the failure of a call means to the session.
+
+    Args:
+        endpoint: Where it was tried.
+        error: The `grpc.RpcError`, or what looks like one.
+        describe: Puts into words, for people, that no answer came.
+    """
+    if states(error):
+        return error_from_rpc(error)
+    code: grpc.StatusCode = error.code()
+    text: str = error.details() or ""
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return NoAnswer(
+            endpoint, Silence.FOREIGN, f"answers, but not as a namestore server ({text})"
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return NoAnswer(endpoint, Silence.TIMED_OUT, "does not answer in time")
+    return NoAnswer(endpoint, Silence.LOST, describe(code, text))
 
 
 def _open(start: Callable[[], Any]) -> Any:

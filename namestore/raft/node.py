@@ -16,10 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from namestore.config import ClusterConfig
-from namestore.errors import (
-    InvalidRequest,
-    MemberRemoved,
-)
+from namestore.errors import InvalidRequest, MemberRemoved
 from namestore.logs import get_logger
 from namestore.raft import bootstrap
 from namestore.raft.configured import bounds, initial_membership, timing
