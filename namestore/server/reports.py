@@ -41,6 +41,7 @@ class StatusReport:
         self._cluster_name = config.name
         self._region = config.node(node_id).region
         self._grpc_addresses = {node.id: node.grpc for node in config.nodes}
+        self._raft_addresses = {node.id: node.raft for node in config.nodes}
         self._clock = clock
         self._wall_clock = wall_clock
         self._started = clock()
@@ -82,7 +83,8 @@ class StatusReport:
     def warnings(self, status: ReplicaStatus) -> tuple[str, ...]:
         """What somebody should look at: the replica's findings, and where the files disagree.
 
-        Only ids are compared: the addresses of two nodes' files may differ for good reasons.
+        The addresses of two nodes' files may differ for good reasons: it is worth a word only
+        where the one of this node's file leads nowhere.
         """
         members = {member.node_id: member for member in status.members}
         unnamed = [
@@ -97,7 +99,21 @@ class StatusReport:
             for node_id in self._grpc_addresses
             if node_id not in members and node_id != status.node_id
         ]
-        return (*status.warnings, *unnamed, *outside)
+        unreached = [
+            f"{status.node_id} does not reach {node_id} at {self._raft_addresses[node_id]}, as its "
+            f"configuration has it; it was added as {members[node_id].raft_address}: if it has "
+            "moved, correct [[nodes]]"
+            for node_id in self._unreached(status)
+            if members[node_id].raft_address not in ("", self._raft_addresses[node_id])
+        ]
+        return (*status.warnings, *unnamed, *outside, *unreached)
+
+    def _unreached(self, status: ReplicaStatus) -> list[str]:
+        """Members that this node's file names and that it is not connected to."""
+        known = {member.node_id for member in status.members} & set(self._raft_addresses)
+        return [
+            peer.node_id for peer in status.peers if not peer.connected and peer.node_id in known
+        ]
 
 
 def _duration(seconds: float) -> Duration:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from namestore.config import ClusterConfig, NodeConfig
-from namestore.raft.replica import MemberInfo
+from namestore.raft.replica import MemberInfo, PeerInfo
 from namestore.server.node import Attention
 from namestore.server.reports import StatusReport
 from tests.support.replica import FakeReplica
@@ -44,6 +44,16 @@ def test_differences_between_file_and_members_are_told() -> None:
     assert "does not name the member n4" in unnamed
     assert 'raft = "r:7204"' in unnamed
     assert "names n3, which is not a member" in outside
+
+
+def test_an_address_that_leads_nowhere_is_told_beside_the_one_that_was_given() -> None:
+    """A member that was added anew elsewhere: this node's file still has the old address."""
+    replica = FakeReplica("n1")
+    replica.members = (member("n1"), member("n2"), member("n3"))
+    replica.peers = (PeerInfo("n2", False, None, None), PeerInfo("n3", True, None, None))
+    (moved,) = report().warnings(replica.status())
+    assert "does not reach n2 at h:7202" in moved
+    assert "added as r:7202" in moved
 
 
 def test_attention_is_asked_for_once_and_not_for_what_passes(
