@@ -65,6 +65,11 @@ def register_response(outcome: Outcome, path: str = "") -> pb.RegisterResponse:
             raise InvariantViolation(f"a register was decided as {verdict.name}")
 
 
+def fill_register(response: pb.RegisterResponse, outcome: Outcome) -> None:
+    """Makes an empty message what `register_response` returns. Raises as it does."""
+    response.MergeFrom(register_response(outcome))
+
+
 def register_many_response(decisions: Sequence[Decision]) -> pb.RegisterManyResponse:
     """How each name fared, in the order of the request, whichever the mode was.
 

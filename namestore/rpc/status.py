@@ -2,7 +2,7 @@
 
 An error travels as a google.rpc.Status in the trailing metadata whose details hold one
 google.rpc.ErrorInfo: domain "namestore", the error's `REASON`, and its metadata. Identity is the
-reason, never the text.
+reason, never the text. For one item of a session a `CallError` says the same.
 
 What a *channel* says is something else than what a server says. A status without our ErrorInfo was
 made by a channel, a proxy or the gRPC runtime, none of which knows whether the server had already
@@ -14,7 +14,7 @@ unavailability.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import grpc
@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from namestore import errors
+from namestore.v1 import registry_pb2 as pb
 
 DOMAIN = "namestore"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -49,6 +50,7 @@ STATUS_OF_ERROR: dict[type[errors.NamestoreError], grpc.StatusCode] = {
     errors.OutcomeUnknown: grpc.StatusCode.ABORTED,
 }
 _ERROR_OF_REASON = {error.REASON: error for error in STATUS_OF_ERROR}
+_CODE_OF_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
 # Our domain, but a reason this version does not know: a newer server. The status code still
 # answers the first question, whether it happened.
@@ -89,14 +91,11 @@ def rich_status(
         error: What went wrong.
         code: Overrides the table's status code, as the contract allows for some reasons.
     """
-    text = error.message
-    if len(text) > _TEXT_CHARS_MAX:
-        text = text[: _TEXT_CHARS_MAX - 1] + "…"
     info = error_details_pb2.ErrorInfo(
         reason=_reason(error), domain=DOMAIN, metadata=dict(error.metadata)
     )
     number, _ = (code or status_code(error)).value
-    status = status_pb2.Status(code=number, message=text)
+    status = status_pb2.Status(code=number, message=_text(error))
     status.details.add().Pack(info)
     return status
 
@@ -118,10 +117,35 @@ def error_from_rpc(error: grpc.RpcError) -> errors.NamestoreError:
     info = _error_info(call.trailing_metadata() or ())
     if info is None:
         return _foreign_error(code, text)
-    kind = _ERROR_OF_REASON.get(info.reason) or _ERROR_OF_STATUS.get(code, errors.OutcomeUnknown)
+    return _stated_error(info.reason, code, text, info.metadata)
+
+
+def call_error(error: errors.NamestoreError, code: grpc.StatusCode | None = None) -> pb.CallError:
+    """What `rich_status` says, for one item of a session."""
+    number, _ = (code or status_code(error)).value
+    return pb.CallError(
+        code=number, message=_text(error), reason=_reason(error), metadata=error.metadata
+    )
+
+
+def error_from_call_error(error: pb.CallError) -> errors.NamestoreError:
+    """The exception that an item of a session failed with."""
+    code = _CODE_OF_NUMBER.get(error.code, grpc.StatusCode.UNKNOWN)
+    return _stated_error(error.reason, code, error.message, error.metadata)
+
+
+def _stated_error(
+    reason: str, code: grpc.StatusCode, text: str, metadata: Mapping[str, str]
+) -> errors.NamestoreError:
+    kind = _ERROR_OF_REASON.get(reason) or _ERROR_OF_STATUS.get(code, errors.OutcomeUnknown)
     found = kind(text)
-    found.metadata.update(info.metadata)
+    found.metadata.update(metadata)
     return found
+
+
+def _text(error: errors.NamestoreError) -> str:
+    text = error.message
+    return text if len(text) <= _TEXT_CHARS_MAX else text[: _TEXT_CHARS_MAX - 1] + "…"
 
 
 def _reason(error: errors.NamestoreError) -> str:

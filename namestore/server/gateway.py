@@ -19,7 +19,7 @@ from functools import partial
 from typing import TypeVar
 
 from namestore.config import ClusterConfig
-from namestore.core.commands import Command, RegisterAll, encode_command
+from namestore.core.commands import encode_command
 from namestore.core.outcomes import Decision
 from namestore.errors import (
     ClientMisuse,
@@ -42,6 +42,9 @@ from namestore.v1 import cluster_pb2
 from namestore.v1 import registry_pb2 as pb
 
 T = TypeVar("T")
+
+# So many names are read without a thread of their own, which would cost more than the reading.
+_NAMES_READ_AT_ONCE = 64
 
 
 class Gateway:
@@ -88,50 +91,45 @@ class Gateway:
 
     async def register(self, request: pb.RegisterRequest, timeout: float) -> pb.RegisterResponse:
         """Takes a name if nobody holds it."""
-        with self._call():
+        with self.calls():
             command = requests.register_command(request)
-            decisions = await self._decide([command], timeout)
+            decisions = await self.decide([encode_command(command)], 1, timeout)
             return responses.register_response(decisions[0][0])
 
     async def register_many(
         self, request: pb.RegisterManyRequest, timeout: float
     ) -> pb.RegisterManyResponse:
         """Takes up to 1000 names: each for itself, or all of them or none."""
-        with self._call():
+        with self.calls():
             commands = requests.register_many_commands(request)
-            decisions = await self._decide(commands, timeout)
+            encoded = [encode_command(command) for command in commands]
+            decisions = await self.decide(encoded, len(request.requests), timeout)
             return responses.register_many_response(decisions)
 
     async def release(self, request: pb.ReleaseRequest, timeout: float) -> pb.ReleaseResponse:
         """Gives a name back."""
-        with self._call():
+        with self.calls():
             command = requests.release_command(request)
-            decisions = await self._decide([command], timeout)
+            decisions = await self.decide([encode_command(command)], 1, timeout)
             return responses.release_response(decisions[0][0])
 
     async def lookup(self, request: pb.LookupRequest, timeout: float) -> pb.LookupResponse:
         """Says who holds a name."""
-        with self._call():
+        with self.calls():
             name = requests.lookup_name(request)
-            with self._reading(1):
-                await self._catch_up(request.consistency, timeout)
-                with self._replica.view() as view:
-                    return reading.lookup(view, names=[name]).results[0]
+            found = await self.find([name], request.consistency, timeout)
+            return found.results[0]
 
     async def lookup_many(
         self, request: pb.LookupManyRequest, timeout: float
     ) -> pb.LookupManyResponse:
         """Says who holds each of up to 1000 names, all at one revision."""
-        with self._call():
-            names = requests.lookup_names(request)
-            deadline = self._clock() + timeout
-            with self._reading(len(names)):
-                await self._catch_up(request.consistency, timeout)
-                return await self._read_aside(partial(reading.lookup, names=names), deadline)
+        with self.calls():
+            return await self.find(requests.lookup_names(request), request.consistency, timeout)
 
     async def list(self, request: pb.ListRequest, timeout: float) -> pb.ListResponse:
         """One page of the names that begin with a prefix."""
-        with self._call():
+        with self.calls():
             page = requests.list_page(request)
             deadline = self._clock() + timeout
             with self._reading(page.size):
@@ -167,15 +165,15 @@ class Gateway:
         """Returns once a drain was begun and no call is under way."""
         await self._idle.wait()
 
-    # -- within -----------------------------------------------------------------------------
+    # -- what calls are made of ---------------------------------------------------------------
 
     @contextmanager
-    def _call(self) -> Iterator[None]:
-        """Around every call of the registry: refused while draining, counted, and measured."""
+    def calls(self, count: int = 1) -> Iterator[None]:
+        """Around calls of the registry: refused while draining, counted, and measured."""
         if self._draining:
             raise shutting_down()
         self._bind()
-        self._under_way += 1
+        self._under_way += count
         started = self._clock()
         failed = True
         try:
@@ -188,20 +186,22 @@ class Gateway:
             failed = False  # the caller's doing
             raise
         finally:
-            self._metrics.record(self._clock() - started, failed=failed)
-            self._ended()
+            self._metrics.record(self._clock() - started, failed=failed, calls=count)
+            self._ended(count)
 
-    def _ended(self) -> None:
-        self._under_way -= 1
-        if self._draining and not self._under_way:
-            self._idle.set()
+    async def decide(
+        self, encoded: Sequence[bytes], names: int, timeout: float
+    ) -> Sequence[Decision]:
+        """Hands commands to the replica and waits for what becomes of them. Within `calls`.
 
-    async def _decide(self, commands: Sequence[Command], timeout: float) -> Sequence[Decision]:
-        """Hands commands to the replica and waits for what becomes of them."""
-        encoded = [encode_command(command) for command in commands]
+        Args:
+            encoded: 1 to 1000 commands.
+            names: How many they ask for.
+            timeout: Seconds.
+        """
         if timeout <= 0:
             raise Overloaded("the deadline had passed before the request was handed on")
-        cost = Cost(_names_in(commands), sum(map(len, encoded)))
+        cost = Cost(names, sum(map(len, encoded)))
         self._writes.admit(cost)
         # Released when nothing is under way any more, which may be after this call was cancelled:
         # callers who give up must not make room for more than the replica can hold.
@@ -215,6 +215,25 @@ class Gateway:
             reply.future.exception()  # raised below as what it was
             raise
         return await reply.future
+
+    async def find(
+        self, names: Sequence[str], consistency: pb.Consistency.ValueType, timeout: float
+    ) -> pb.LookupManyResponse:
+        """Reads who holds canonical names, all at one revision. Within `calls`."""
+        deadline = self._clock() + timeout
+        with self._reading(len(names)):
+            await self._catch_up(consistency, timeout)
+            if len(names) > _NAMES_READ_AT_ONCE:
+                return await self._read_aside(partial(reading.lookup, names=names), deadline)
+            with self._replica.view() as view:
+                return reading.lookup(view, names=names)
+
+    # -- within -----------------------------------------------------------------------------
+
+    def _ended(self, count: int) -> None:
+        self._under_way -= count
+        if self._draining and not self._under_way:
+            self._idle.set()
 
     @contextmanager
     def _reading(self, names: int) -> Iterator[None]:
@@ -254,12 +273,6 @@ class Gateway:
             raise ClientMisuse(
                 "this registry is used from a second event loop; open another one there"
             )
-
-
-def _names_in(commands: Sequence[Command]) -> int:
-    return sum(
-        len(command.wanted) if isinstance(command, RegisterAll) else 1 for command in commands
-    )
 
 
 def _not_heard() -> OutcomeUnknown:

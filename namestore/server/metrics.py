@@ -47,20 +47,21 @@ class CallMetrics:
         self._clock = clock
         self._ring = [_Second() for _ in range(WINDOW_SECONDS)]
 
-    def record(self, duration: float, *, failed: bool) -> None:
-        """Counts a call that has just ended.
+    def record(self, duration: float, *, failed: bool, calls: int = 1) -> None:
+        """Counts a call, or several that were one work, that have just ended.
 
         Args:
             duration: Seconds it took.
             failed: By the server's own making; a refusal of the request is none.
+            calls: How many of them.
         """
         second = int(self._clock())
         bucket = self._ring[second % WINDOW_SECONDS]
         if bucket.second != second:
             bucket.second, bucket.calls, bucket.errors, bucket.duration = second, 0, 0, 0.0
-        bucket.calls += 1
-        bucket.errors += failed
-        bucket.duration += duration
+        bucket.calls += calls
+        bucket.errors += calls if failed else 0
+        bucket.duration += duration * calls
 
     def figures(self) -> CallFigures:
         """The window that ends now."""

@@ -21,7 +21,9 @@ from google.protobuf.message import DecodeError, Message
 from namestore.errors import InvalidRequest, NamestoreError, NotImplementedYet, OutcomeUnknown
 from namestore.logs import get_logger
 from namestore.rpc import status
+from namestore.server.frames import Frames
 from namestore.server.gateway import Gateway
+from namestore.server.sessions import Session
 from namestore.v1 import cluster_pb2, namespaces_pb2, registry_pb2
 
 _log = get_logger(__name__)
@@ -67,6 +69,13 @@ class _Call:
     patient: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """A stream in both directions that is served."""
+
+    frames: Frames
+
+
 def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcHandler, ...]:
     """The handlers of all services, declared ones that are not served yet included.
 
@@ -75,7 +84,8 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
         request_timeout: Seconds that no call waits longer than.
     """
     orders = gateway.orders
-    served = {
+    frames = Frames(gateway, request_timeout, lambda seconds: time_left(seconds, request_timeout))
+    served: dict[str, dict[str, _Call | _Conversation]] = {
         REGISTRY_SERVICE: {
             "Register": _Call(gateway.register, writes=True),
             "RegisterMany": _Call(gateway.register_many, writes=True),
@@ -83,6 +93,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
             "LookupMany": _Call(gateway.lookup_many),
             "Release": _Call(gateway.release, writes=True),
             "List": _Call(gateway.list),
+            "Session": _Conversation(frames),
         },
         CLUSTER_SERVICE: {
             "Status": _Call(gateway.status),
@@ -100,27 +111,33 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
 
 
 def _method_handlers(
-    service: Any, calls: Mapping[str, _Call], request_timeout: float
+    service: Any, calls: Mapping[str, _Call | _Conversation], request_timeout: float
 ) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     made: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    behaviour: Callable[[Any, Context], Awaitable[Any]]
     for method in service.methods:
-        decode = _decoder(method.input_type._concrete_class)
-        call = calls.get(method.name)
-        if call is not None:
-            made[method.name] = grpc.unary_unary_rpc_method_handler(
-                _serve(f"{service.name}/{method.name}", call, request_timeout),
-                request_deserializer=decode,
-                response_serializer=_encode,
-            )
-            continue
-        refuse = _refuse(f"{service.name}.{method.name}")
-        kind = (
-            grpc.unary_stream_rpc_method_handler
-            if method.server_streaming
-            else grpc.unary_unary_rpc_method_handler
+        name = f"{service.name}/{method.name}"
+        match calls.get(method.name):
+            case _Call() as call:
+                behaviour = _serve(name, call, request_timeout)
+            case _Conversation(frames):
+                behaviour = _converse(name, frames)
+            case None:
+                behaviour = _refuse(f"{service.name}.{method.name}")
+        made[method.name] = _KINDS[method.client_streaming, method.server_streaming](
+            behaviour,
+            request_deserializer=_decoder(method.input_type._concrete_class),
+            response_serializer=_encode,
         )
-        made[method.name] = kind(refuse, request_deserializer=decode, response_serializer=_encode)
     return made
+
+
+# By whether the caller streams, and whether the server does.
+_KINDS: dict[tuple[bool, bool], Callable[..., grpc.RpcMethodHandler[Any, Any]]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
 
 
 def _serve(
@@ -142,6 +159,20 @@ def _serve(
             _log.exception("call.failed", method=method)
         unknown = OutcomeUnknown("the node met an error of its own; its log says more")
         return await _abort(context, unknown, None if call.writes else grpc.StatusCode.INTERNAL)
+
+    return handle
+
+
+def _converse(method: str, frames: Frames) -> Callable[[Any, Context], Awaitable[None]]:
+    async def handle(requests: Any, context: Context) -> None:
+        del requests  # the same messages as the context gives
+        try:
+            await Session(frames, context).run()
+        except NamestoreError as error:
+            await _abort(context, error)
+        except Exception:  # noqa: BLE001  # mostly a caller who left in the middle of an answer
+            _log.exception("session.failed", method=method)
+            await _abort(context, OutcomeUnknown("the node met an error of its own"))
 
     return handle
 

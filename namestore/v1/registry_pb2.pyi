@@ -882,3 +882,211 @@ class HistoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HistoryResponse: _TypeAlias = HistoryResponse  # noqa: Y015
+
+@_typing.final
+class SessionRequest(_message.Message):
+    """One message of a session: all that the caller has at hand. At most 8 MiB."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """One call. Those of one message are begun in their order."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+        REGISTER_FIELD_NUMBER: _builtins.int
+        RELEASE_FIELD_NUMBER: _builtins.int
+        LOOKUP_FIELD_NUMBER: _builtins.int
+        UPDATE_FIELD_NUMBER: _builtins.int
+        CONFIRM_FIELD_NUMBER: _builtins.int
+        RENAME_FIELD_NUMBER: _builtins.int
+        id: _builtins.int
+        """Chosen by the caller, and only repeated in the answer; best different from those of all items
+        of this stream that are not answered yet.
+        """
+        timeout_ms: _builtins.int
+        """How long the caller waits, from when the item arrives; what a deadline is to a call. 0: as long
+        as the node lets anybody wait.
+        """
+        @_builtins.property
+        def register(self) -> Global___RegisterRequest: ...
+        @_builtins.property
+        def release(self) -> Global___ReleaseRequest: ...
+        @_builtins.property
+        def lookup(self) -> Global___LookupRequest: ...
+        @_builtins.property
+        def update(self) -> Global___UpdateRequest: ...
+        @_builtins.property
+        def confirm(self) -> Global___ConfirmRequest: ...
+        @_builtins.property
+        def rename(self) -> Global___RenameRequest: ...
+        def __init__(
+            self,
+            *,
+            id: _builtins.int = ...,
+            timeout_ms: _builtins.int = ...,
+            register: Global___RegisterRequest | None = ...,
+            release: Global___ReleaseRequest | None = ...,
+            lookup: Global___LookupRequest | None = ...,
+            update: Global___UpdateRequest | None = ...,
+            confirm: Global___ConfirmRequest | None = ...,
+            rename: Global___RenameRequest | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "confirm", b"confirm", "lookup", b"lookup", "register", b"register", "release", b"release", "rename", b"rename", "update", b"update"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "confirm", b"confirm", "id", b"id", "lookup", b"lookup", "register", b"register", "release", b"release", "rename", b"rename", "timeout_ms", b"timeout_ms", "update", b"update"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_call: _TypeAlias = _typing.Literal["register", "release", "lookup", "update", "confirm", "rename"]  # noqa: Y015
+        _WhichOneofArgType_call: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_call) -> _WhichOneofReturnType_call | None: ...
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionRequest.Item]:
+        """A node lets 4096 items of one stream wait for their answer. It answers OVERLOADED, at once, to
+        those beyond, and stops reading from a caller who does not read the answers.
+        """
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___SessionRequest.Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionRequest: _TypeAlias = SessionRequest  # noqa: Y015
+
+@_typing.final
+class SessionResponse(_message.Message):
+    """Answers, as they come to be known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Answer(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
+        REGISTER_FIELD_NUMBER: _builtins.int
+        RELEASE_FIELD_NUMBER: _builtins.int
+        LOOKUP_FIELD_NUMBER: _builtins.int
+        UPDATE_FIELD_NUMBER: _builtins.int
+        CONFIRM_FIELD_NUMBER: _builtins.int
+        RENAME_FIELD_NUMBER: _builtins.int
+        id: _builtins.int
+        """Of the item."""
+        @_builtins.property
+        def error(self) -> Global___CallError:
+            """What would have been the status of a call by itself."""
+
+        @_builtins.property
+        def register(self) -> Global___RegisterResponse: ...
+        @_builtins.property
+        def release(self) -> Global___ReleaseResponse: ...
+        @_builtins.property
+        def lookup(self) -> Global___LookupResponse: ...
+        @_builtins.property
+        def update(self) -> Global___UpdateResponse: ...
+        @_builtins.property
+        def confirm(self) -> Global___ConfirmResponse: ...
+        @_builtins.property
+        def rename(self) -> Global___RenameResponse: ...
+        def __init__(
+            self,
+            *,
+            id: _builtins.int = ...,
+            error: Global___CallError | None = ...,
+            register: Global___RegisterResponse | None = ...,
+            release: Global___ReleaseResponse | None = ...,
+            lookup: Global___LookupResponse | None = ...,
+            update: Global___UpdateResponse | None = ...,
+            confirm: Global___ConfirmResponse | None = ...,
+            rename: Global___RenameResponse | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "confirm", b"confirm", "error", b"error", "lookup", b"lookup", "register", b"register", "release", b"release", "rename", b"rename", "update", b"update"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "confirm", b"confirm", "error", b"error", "id", b"id", "lookup", b"lookup", "register", b"register", "release", b"release", "rename", b"rename", "update", b"update"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["error", "register", "release", "lookup", "update", "confirm", "rename"]  # noqa: Y015
+        _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionResponse.Answer]: ...
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___SessionResponse.Answer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionResponse: _TypeAlias = SessionResponse  # noqa: Y015
+
+@_typing.final
+class CallError(_message.Message):
+    """Why a call failed: what a google.rpc.Status with its google.rpc.ErrorInfo says of a call by itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    code: _builtins.int
+    """The number of the gRPC status code, such as 5 for NOT_FOUND."""
+    message: _builtins.str
+    """For people; may change."""
+    reason: _builtins.str
+    """An ErrorReason, spelled without its prefix: "NAME_NOT_FOUND"."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """As documented with the reason."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.int = ...,
+        message: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallError: _TypeAlias = CallError  # noqa: Y015

@@ -89,6 +89,11 @@ class NameRegistryStub:
                 request_serializer=namestore_dot_v1_dot_registry__pb2.HistoryRequest.SerializeToString,
                 response_deserializer=namestore_dot_v1_dot_registry__pb2.HistoryResponse.FromString,
                 _registered_method=True)
+        self.Session = channel.stream_stream(
+                '/namestore.v1.NameRegistry/Session',
+                request_serializer=namestore_dot_v1_dot_registry__pb2.SessionRequest.SerializeToString,
+                response_deserializer=namestore_dot_v1_dot_registry__pb2.SessionResponse.FromString,
+                _registered_method=True)
 
 
 class NameRegistryServicer:
@@ -172,6 +177,21 @@ class NameRegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Session(self, request_iterator, context):
+        """Many calls in flight over one stream, for callers who want more names a second than one call
+        each allows, and who have them one by one: what is sent together in one message is decided
+        together, at about the price of one call. Answers come in any order, as they are known, and
+        carry the `id` of their item; an error of one item concerns no other.
+
+        When the stream ends, whichever side ended it, the items that were not answered are unknown:
+        send them again, here or elsewhere, under the same request_ids. A caller that sends no more
+        and half-closes is still answered. A stream may stay open for ever. It is served by one node,
+        and a node that is about to stop refuses further items with SHUTTING_DOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NameRegistryServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -229,6 +249,11 @@ def add_NameRegistryServicer_to_server(servicer, server):
                     servicer.History,
                     request_deserializer=namestore_dot_v1_dot_registry__pb2.HistoryRequest.FromString,
                     response_serializer=namestore_dot_v1_dot_registry__pb2.HistoryResponse.SerializeToString,
+            ),
+            'Session': grpc.stream_stream_rpc_method_handler(
+                    servicer.Session,
+                    request_deserializer=namestore_dot_v1_dot_registry__pb2.SessionRequest.FromString,
+                    response_serializer=namestore_dot_v1_dot_registry__pb2.SessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -528,6 +553,33 @@ class NameRegistry:
             '/namestore.v1.NameRegistry/History',
             namestore_dot_v1_dot_registry__pb2.HistoryRequest.SerializeToString,
             namestore_dot_v1_dot_registry__pb2.HistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Session(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/namestore.v1.NameRegistry/Session',
+            namestore_dot_v1_dot_registry__pb2.SessionRequest.SerializeToString,
+            namestore_dot_v1_dot_registry__pb2.SessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

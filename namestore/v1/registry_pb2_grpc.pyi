@@ -65,6 +65,17 @@ class NameRegistryStub:
     """What changed since a revision, then what changes."""
     History: _grpc.UnaryUnaryMultiCallable[_registry_pb2.HistoryRequest, _registry_pb2.HistoryResponse]
     """Who held a name, from when to when, as far back as history is kept."""
+    Session: _grpc.StreamStreamMultiCallable[_registry_pb2.SessionRequest, _registry_pb2.SessionResponse]
+    """Many calls in flight over one stream, for callers who want more names a second than one call
+    each allows, and who have them one by one: what is sent together in one message is decided
+    together, at about the price of one call. Answers come in any order, as they are known, and
+    carry the `id` of their item; an error of one item concerns no other.
+
+    When the stream ends, whichever side ended it, the items that were not answered are unknown:
+    send them again, here or elsewhere, under the same request_ids. A caller that sends no more
+    and half-closes is still answered. A stream may stay open for ever. It is served by one node,
+    and a node that is about to stop refuses further items with SHUTTING_DOWN.
+    """
 
 @_typing.type_check_only
 class NameRegistryAsyncStub(NameRegistryStub):
@@ -93,6 +104,17 @@ class NameRegistryAsyncStub(NameRegistryStub):
     """What changed since a revision, then what changes."""
     History: _aio.UnaryUnaryMultiCallable[_registry_pb2.HistoryRequest, _registry_pb2.HistoryResponse]  # type: ignore[assignment]
     """Who held a name, from when to when, as far back as history is kept."""
+    Session: _aio.StreamStreamMultiCallable[_registry_pb2.SessionRequest, _registry_pb2.SessionResponse]  # type: ignore[assignment]
+    """Many calls in flight over one stream, for callers who want more names a second than one call
+    each allows, and who have them one by one: what is sent together in one message is decided
+    together, at about the price of one call. Answers come in any order, as they are known, and
+    carry the `id` of their item; an error of one item concerns no other.
+
+    When the stream ends, whichever side ended it, the items that were not answered are unknown:
+    send them again, here or elsewhere, under the same request_ids. A caller that sends no more
+    and half-closes is still answered. A stream may stay open for ever. It is served by one node,
+    and a node that is about to stop refuses further items with SHUTTING_DOWN.
+    """
 
 class NameRegistryServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -184,5 +206,22 @@ class NameRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.HistoryResponse, _abc.Awaitable[_registry_pb2.HistoryResponse]]:
         """Who held a name, from when to when, as far back as history is kept."""
+
+    @_abc_1.abstractmethod
+    def Session(
+        self,
+        request_iterator: _MaybeAsyncIterator[_registry_pb2.SessionRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_pb2.SessionResponse], _abc.AsyncIterator[_registry_pb2.SessionResponse]]:
+        """Many calls in flight over one stream, for callers who want more names a second than one call
+        each allows, and who have them one by one: what is sent together in one message is decided
+        together, at about the price of one call. Answers come in any order, as they are known, and
+        carry the `id` of their item; an error of one item concerns no other.
+
+        When the stream ends, whichever side ended it, the items that were not answered are unknown:
+        send them again, here or elsewhere, under the same request_ids. A caller that sends no more
+        and half-closes is still answered. A stream may stay open for ever. It is served by one node,
+        and a node that is about to stop refuses further items with SHUTTING_DOWN.
+        """
 
 def add_NameRegistryServicer_to_server(servicer: NameRegistryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -355,3 +355,48 @@ async def test_a_taken_port_is_refused() -> None:
     for server in (first, second):
         await server.start()
         await server.stop(None)
+
+
+async def test_a_session_answers_each_item_for_itself(running: Running) -> None:
+    """Many calls over one stream, an error of one among them, and answers after a half-close."""
+    stream = running.registry.Session()
+    item = pb.SessionRequest.Item
+    await stream.write(
+        pb.SessionRequest(
+            items=[
+                item(id=1, register=pb.RegisterRequest(name="user:a", owner="o")),
+                item(id=2, register=pb.RegisterRequest(name="nonsense")),
+            ]
+        )
+    )
+    await stream.write(
+        pb.SessionRequest(items=[item(id=3, lookup=pb.LookupRequest(name="user:none"))])
+    )
+    await stream.done_writing()
+    answers = {answer.id: answer async for message in stream for answer in message.answers}
+    assert answers[1].register.registered
+    assert (answers[2].error.code, answers[2].error.reason) == (3, "INVALID_NAME")
+    assert answers[2].error.metadata == {"field": "name"}
+    assert not answers[3].lookup.found
+    assert await stream.code() is grpc.StatusCode.OK
+
+
+async def test_a_session_of_other_bytes_ends_with_details(running: Running) -> None:
+    """What is no message ends the stream as INVALID_ARGUMENT, like a call of such bytes."""
+    method = running.channel.stream_stream(f"/{REGISTRY}/Session")
+    stream = method()
+    await stream.write(b"\xff\xff")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stream.read()
+    assert isinstance(error_from_rpc(caught.value), errors.InvalidRequest)
+
+
+async def test_sessions_end_with_the_node(tmp_path: Path) -> None:
+    """An open, idle stream does not keep a node from stopping."""
+    it = await start(tmp_path)
+    stream = it.registry.Session()
+    await stream.write(pb.SessionRequest())
+    it.node.stop()
+    assert await asyncio.wait_for(it.task, 30) == EXIT_DONE
+    assert await stream.code() is not grpc.StatusCode.OK
+    await it.channel.close()

@@ -11,6 +11,8 @@ from namestore import errors
 from namestore.rpc.status import (
     DETAILS_KEY,
     STATUS_OF_ERROR,
+    call_error,
+    error_from_call_error,
     error_from_rpc,
     rich_status,
     status_code,
@@ -53,6 +55,24 @@ def test_every_error_survives_the_wire(kind: type[errors.NamestoreError]) -> Non
     received = sent(kind("words", field="x"))
     assert type(received) is (kind if kind.REASON else errors.OutcomeUnknown)
     assert (received.message, received.metadata) == ("words", {"field": "x"})
+
+
+@pytest.mark.parametrize("kind", tree(errors.NamestoreError))
+def test_an_item_of_a_session_fails_as_a_call_does(kind: type[errors.NamestoreError]) -> None:
+    """The same code, reason, text and metadata, whichever way an error travels."""
+    error = kind("words", field="x")
+    travelled = pb.CallError.FromString(call_error(error).SerializeToString())
+    received, expected = error_from_call_error(travelled), sent(error)
+    assert type(received) is type(expected)
+    assert (received.message, received.metadata) == (expected.message, expected.metadata)
+    assert travelled.code == rich_status(error).code
+
+
+def test_an_item_that_a_newer_server_failed_is_read_by_its_code() -> None:
+    """A reason that is not known here: the code still says whether it happened."""
+    refused = pb.CallError(code=9, reason="OF_A_LATER_VERSION", message="no")
+    assert type(error_from_call_error(refused)) is errors.Refused
+    assert type(error_from_call_error(pb.CallError(code=99))) is errors.OutcomeUnknown
 
 
 def test_every_reason_is_in_the_table_and_in_the_contract() -> None:
