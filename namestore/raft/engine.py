@@ -166,7 +166,8 @@ class Engine(Changes):
 
     def _peer_info(self, peer: str) -> PeerInfo:
         progress = self._progress.get(peer)
-        match = progress.match if progress is not None and self.is_leader else None
+        # A match of 0: it was never heard by this leader, so its log may be of any length.
+        match = (progress.match or None) if progress is not None and self.is_leader else None
         lag = None if match is None else max(0, self.log_end - match)
         return PeerInfo(peer, self.is_connected(peer), match, lag)
 

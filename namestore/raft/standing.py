@@ -34,9 +34,16 @@ class Standing:
 
     def warnings(self, greeting_of: Callable[[str], Greeting | None]) -> tuple[str, ...]:
         """What somebody should look at; mostly nothing."""
-        found = [f"no connection to {peer}: {why}" for peer, why in sorted(self.refusals.items())]
+        found = [f"no connection to {', '.join(peers)}: {why}" for why, peers in self._refused()]
         place = self._new(greeting_of) if self.is_new else self._known()
         return (*found, place) if place else tuple(found)
+
+    def _refused(self) -> list[tuple[str, list[str]]]:
+        """Each reason once, with all whom it keeps away, in order."""
+        by_reason: dict[str, list[str]] = {}
+        for peer, why in sorted(self.refusals.items()):
+            by_reason.setdefault(why, []).append(peer)
+        return list(by_reason.items())
 
     def _new(self, greeting_of: Callable[[str], Greeting | None]) -> str:
         others = [m.node_id for m in self.initial.members if m.node_id != self.own.node_id]
@@ -45,7 +52,7 @@ class Standing:
         if running:
             return f"waiting to be added: this node is new, and the cluster runs; run {self._add()}"
         missing = [other for other, hello in greetings.items() if hello is None]
-        if missing:
+        if missing and not self.refusals:  # these say what there is to be done
             return (
                 "waiting for the others: a new cluster begins once all nodes of its file are "
                 f"connected; missing: {', '.join(missing)}"

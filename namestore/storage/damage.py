@@ -14,7 +14,8 @@ from namestore.errors import DiskDamaged, DiskFailed, StorageError
 
 REMEDY = (
     "If the disk itself is sound, let the node start anew from the other nodes of the cluster: "
-    "namestore-server --config CONFIG --node NODE --wipe-and-rejoin"
+    "namestore-server --config CONFIG --node NODE --wipe-and-rejoin. A node that runs alone has no "
+    "others: put back a copy of its directory"
 )
 NEWER_REMEDY = "start the node with the version of namestore that wrote it, or a newer one"
 
