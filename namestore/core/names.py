@@ -46,16 +46,25 @@ def canonical_name(text: str) -> str:
             "beginning with a letter",
             field="name",
         )
-    label = unicodedata.normalize("NFC", label)
+    return f"{namespace}:{canonical_label(label)}"
+
+
+def canonical_label(text: str) -> str:
+    """Returns the canonical form of what follows the namespace: NFC, case kept.
+
+    Raises:
+        InvalidName: Not a label; the message says what is wrong and where.
+    """
+    label = unicodedata.normalize("NFC", text)
     _check_code_points(label)
     size = len(label.encode())
     if not 1 <= size <= LABEL_BYTES_MAX:
         raise InvalidName(
-            f"the label of {_shown(text)} has {size} bytes of UTF-8; "
+            f"the label {_shown(text)} has {size} bytes of UTF-8; "
             f"1 to {LABEL_BYTES_MAX} are allowed",
             field="name",
         )
-    return f"{namespace}:{label}"
+    return label
 
 
 def _check_code_points(label: str) -> None:
