@@ -71,8 +71,7 @@ class Base(SyncObj):
 
     def is_connected(self, node_id: str) -> bool:
         """Messages to that node have somewhere to go."""
-        node = self._nodes.get(node_id)
-        return node is not None and self.isNodeConnected(node)
+        return node_id in self._connected and node_id in self._nodes
 
     def _reset_election_deadline(self) -> None:
         timing = self.settings.timing

@@ -40,7 +40,7 @@ class Engine(Changes):
 
     def _onTick(self, timeToWait: float = 0.0) -> None:
         """One turn: hear, decide, make durable, say, commit, apply, answer."""
-        self._transport.poll(min(timeToWait, self._nap()))
+        self._transport.poll(min(timeToWait, self._nap()) if timeToWait > 0 else 0.0)
         now = self._clock()
         self._expire(now)
         self._run_elections(now)

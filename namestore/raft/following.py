@@ -20,7 +20,6 @@ from namestore.errors import InvariantViolation
 from namestore.raft.base import Message
 from namestore.raft.elections import Elections
 from namestore.raft.membership import Membership, decode_membership
-from namestore.raft.replica import Role
 from namestore.raft.settings import Settings
 from namestore.storage.interfaces import LogEntry
 
@@ -70,7 +69,7 @@ class Following(Elections):
         """A leader of a term not older than ours spoke: it leads."""
         if self.is_leader and term == self.term:
             raise InvariantViolation(f"{leader_id} leads in term {term}, and so does this node")
-        if term > self.term or self.leader_id != leader_id or self.role is Role.CANDIDATE:
+        if term > self.term or self.leader_id != leader_id or self.is_candidate:
             self._become_follower(term, leader_id)
         self._heard_leader_at = self._clock()
         self._reset_election_deadline()

@@ -44,6 +44,8 @@ class SyncObj(pysyncobj.SyncObj):
         conf = pysyncobj.SyncObjConf(
             autoTick=False, appendEntriesUseBatch=True, dynamicMembershipChange=False, useFork=False
         )
+        # The ids of PySyncObj's connected nodes, which it compares slowly.
+        self._connected: set[str] = set()
         own = Node(settings.identity.node_id)
         super().__init__(own, nodes, conf=conf, nodeClass=Node, transport=transport)
         self.__raftLog = self._log
@@ -155,6 +157,7 @@ class SyncObj(pysyncobj.SyncObj):
     def _drop_node(self, node: Node) -> None:
         self.__otherNodes.discard(node)
         self.__connectedNodes.discard(node)
+        self._connected.discard(node.id)
         self.__transport.dropNode(node)
 
     # -- what the transport calls -----------------------------------------------------------
@@ -173,10 +176,12 @@ class SyncObj(pysyncobj.SyncObj):
 
     def __onNodeConnected(self, node: Node) -> None:
         self.__connectedNodes.add(node)
+        self._connected.add(node.id)
         self._peer_connected(node.id)
 
     def __onNodeDisconnected(self, node: Node) -> None:
         self.__connectedNodes.discard(node)
+        self._connected.discard(node.id)
         self._peer_disconnected(node.id)
 
     # -- doors of PySyncObj that stay shut ---------------------------------------------------

@@ -7,7 +7,7 @@ consecutive ones differ by one voter at most, so their majorities overlap.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgpack
@@ -39,20 +39,19 @@ class Membership:
 
     Attributes:
         cluster_id: Drawn by the first leader; empty until there was one.
+        voters: Ids of those that count. Asked for in every turn, so worked out once.
+        quorum: How many voters are a majority.
     """
 
     members: tuple[Member, ...]
     cluster_id: str = ""
+    voters: frozenset[str] = field(init=False, repr=False, compare=False)
+    quorum: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def voters(self) -> frozenset[str]:
-        """Ids of those that count."""
-        return frozenset(member.node_id for member in self.members if member.voter)
-
-    @property
-    def quorum(self) -> int:
-        """How many voters are a majority."""
-        return len(self.voters) // 2 + 1
+    def __post_init__(self) -> None:
+        voters = frozenset(member.node_id for member in self.members if member.voter)
+        object.__setattr__(self, "voters", voters)
+        object.__setattr__(self, "quorum", len(voters) // 2 + 1)
 
     def get(self, node_id: str) -> Member | None:
         """The member of that id."""
@@ -65,7 +64,7 @@ class Membership:
 
     def majority_of(self, node_ids: Iterable[str]) -> bool:
         """Whether these nodes contain a majority of the voters."""
-        return len(self.voters & set(node_ids)) >= self.quorum
+        return len(self.voters.intersection(node_ids)) >= self.quorum
 
     def quorum_index(self, match: Mapping[str, int]) -> int:
         """The highest index that a majority of the voters has reached."""

@@ -181,6 +181,11 @@ class Proposals:
         self.in_log.clear()
         self.forwarded.clear()
 
+    @property
+    def idle(self) -> bool:
+        """Nobody is waiting here; what comes in through the queue has not been looked at yet."""
+        return not (self.waiting or self.in_log or self.forwarded)
+
     def _all(self) -> Iterator[Proposal]:
         yield from self.waiting
         for batch in self.in_log.values():

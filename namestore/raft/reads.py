@@ -143,6 +143,11 @@ class Reads:
         self.asked.clear()
         self.applying.clear()
 
+    @property
+    def idle(self) -> bool:
+        """Nobody is waiting here; what has only come in has not been looked at yet."""
+        return not (self.waiting or self.confirming or self.asked or self.applying)
+
     def _all(self) -> list[Read]:
         asked = [read for _, batch in self.asked.values() for read in batch]
         return [*self.waiting, *self.confirming, *asked, *self.applying]

@@ -160,6 +160,8 @@ class Replication(Following):
 
     def _advance_commit(self) -> None:
         """Commits what a majority holds durably, if it is of this term (paper, 5.4.2)."""
+        if self._log.last_index == self.commit_index:
+            return
         match = {peer: progress.match for peer, progress in self._progress.items()}
         match[self.node_id] = self._log.synced_index
         index = self._membership.quorum_index(match)

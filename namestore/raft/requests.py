@@ -66,6 +66,8 @@ class Requests(ReadIndex):
         if now < self._expire_at:
             return
         self._expire_at = now + _EXPIRE_EVERY_S
+        if self.proposals.idle and self.reads.idle:
+            return
         why_not = self._why_not()
         patience = 2 * self.settings.timing.election_max
         since = self._leaderless_since

@@ -84,7 +84,10 @@ class Snapshots(Compaction):
     def _offer_snapshots(self, now: float) -> None:
         """Makes a checkpoint when somebody is there to fetch it; lets go of it when it is idle."""
         self._forget_overtaken()
-        offer, wanting = self._offer, sorted(filter(self.is_connected, self._wanting))
+        offer = self._offer
+        if offer is None and not self._wanting:
+            return
+        wanting = sorted(filter(self.is_connected, self._wanting))
         if offer is None:
             if wanting and self.is_leader and not self._preparing_offer:
                 self._prepare_offer()

@@ -11,7 +11,7 @@ within its bounds. Everything else raises `MalformedMessage`, whatever the bytes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from operator import call, itemgetter
 from typing import Any, NamedTuple
 
 import msgpack
@@ -107,8 +107,10 @@ class _Row:
 
     def check(self, values: Sequence[Any]) -> None:
         """Raises MalformedMessage for the first field that is not of its kind."""
-        for check, value, (name, kind) in zip(self.checks, values, self.fields, strict=True):
-            if not check(value):
+        if all(map(call, self.checks, values)):
+            return
+        for value, (name, kind) in zip(values, self.fields, strict=True):
+            if not kind.matches(value):
                 raise MalformedMessage(f"{self.name}.{name}: expected {kind.expected}")
 
 
