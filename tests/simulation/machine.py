@@ -50,7 +50,8 @@ class Machine(ABC):
         self.paused_until = 0.0
         self._busy_until = 0.0
         self._spent = 0.0  # by disk operations of this turn
-        self._turn_at = 0.0
+        # When the next turn is due, and when that is looked at: mostly turns are put off.
+        self._turn_at = self._alarm_at = 0.0
         self._worker_free_at = 0.0
         self._jobs: list[Callable[[], None]] = []
         network.hosts[node_id] = self
@@ -118,6 +119,7 @@ class Machine(ABC):
         """Starts the process on whatever the disks hold."""
         self.lives += 1
         self._spent = self._turn_at = self._busy_until = self._worker_free_at = 0.0
+        self._alarm_at = 0.0
         self._jobs = []
         self.doom = None
         try:
@@ -161,15 +163,27 @@ class Machine(ABC):
 
     def schedule_turn(self, delay: float) -> None:
         """A turn no later than that, or as soon as the process can."""
-        when = max(self.world.now + delay, self.paused_until, self._busy_until)
-        if self.world.now < self._turn_at <= when:
+        now = self.world.now
+        when = max(now + delay, self.paused_until, self._busy_until)
+        if now < self._turn_at <= when:
             return
         self._turn_at = when
+        if now < self._alarm_at <= when:
+            return
+        if not self._alarm_at or delay:
+            self._alarm_at = when
         life = self.lives
         self.world.at(when, lambda: self._turn(life, when))
 
     def _turn(self, life: int, planned: float) -> None:
-        if not self.running or life != self.lives or planned != self._turn_at:
+        if not self.running or life != self.lives:
+            return
+        if planned == self._alarm_at:
+            self._alarm_at = 0.0
+            if planned < self._turn_at:
+                self._alarm_at = when = self._turn_at
+                self.world.at(when, lambda: self._turn(life, when))
+        if planned != self._turn_at:
             return
         if self.world.now < self.paused_until:
             self._turn_at = 0.0

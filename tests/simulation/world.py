@@ -32,19 +32,19 @@ class World:
 
     def after(self, delay: float, what: Callable[[], None]) -> None:
         """Lets something happen after a delay in seconds."""
-        self.at(self.now + delay, what)
+        self._sequence += 1
+        heapq.heappush(self._queue, (self.now + delay, self._sequence, what))
 
-    def run(self, until: float, done: Callable[[], bool] = lambda: False) -> None:
+    def run(self, until: float, done: Callable[[], bool] | None = None) -> None:
         """Lets time pass until that moment, or until `done`."""
-        while self._queue and not done():
-            when, _, what = self._queue[0]
-            if when > until:
-                break
-            heapq.heappop(self._queue)
-            self.now = when
+        queue, pop = self._queue, heapq.heappop
+        while queue and queue[0][0] <= until:
+            if done is not None and done():
+                return
+            self.now, _, what = pop(queue)
             self.events += 1
             what()
-        if not done():
+        if done is None or not done():
             self.now = max(self.now, until)
 
     def chance(self, probability: float) -> bool:
