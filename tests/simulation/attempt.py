@@ -68,7 +68,7 @@ def attempt(
 
 def _run(plan: Plan, subject: str, trace: Any) -> Result:
     if subject == PLAIN:
-        run = Run(plan.changed(KINDNESS), PlainHost, trace, PlainWatch())
+        run = Run(plan.unchanging().changed(KINDNESS), PlainHost, trace, PlainWatch())
         with borrowed_clock(run.world):
             return run.go()
     if subject:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.simulation.network import Network
+from tests.simulation.operators import Operators
 from tests.simulation.plan import Plan
 from tests.simulation.world import World
 
@@ -12,8 +13,11 @@ from tests.simulation.world import World
 class Faults:
     """What goes wrong in one run. Each kind is a method of its name; see `plan.KINDS`."""
 
-    def __init__(self, world: World, network: Network, hosts: list[Any], plan: Plan) -> None:
+    def __init__(
+        self, world: World, network: Network, hosts: list[Any], plan: Plan, operators: Operators
+    ) -> None:
         self.world, self.network, self.hosts, self.plan = world, network, hosts, plan
+        self.operators = operators
         self.ids = [host.node_id for host in hosts]
         self.until = world.now
         self._coming_back = False
@@ -30,6 +34,7 @@ class Faults:
     def _again(self, kind: str, mean: float) -> None:
         def happen() -> None:
             if self.world.now < self.until:
+                self.operators.look_around()
                 getattr(self, kind)()
                 self._again(kind, mean)
 
@@ -90,6 +95,55 @@ class Faults:
     def kill_voter(self) -> None:
         """A node will die with its next vote on its way."""
         self._any().dies_voting = True
+
+    # -- members and disks ------------------------------------------------------------------
+
+    def grow(self) -> None:
+        """A new machine is made a member."""
+        self.operators.grow()
+
+    def shrink(self) -> None:
+        """A member is removed."""
+        self.operators.shrink()
+
+    def replace(self) -> None:
+        """A member is wiped and joins anew."""
+        self.operators.replace()
+
+    def move(self) -> None:
+        """A member gets another address."""
+        self.operators.move()
+
+    def rot(self) -> None:
+        """What a disk holds changes by itself, on a minority of the disks at most."""
+        host = self._any()
+        if host.running and not host.drive.damaged and self.operators.may_hurt(host):
+            self.operators.hurt(host)
+            self.world.say(f"-- the disk of {host.node_id} rots: {host.drive.rot(self.world.rng)}")
+            self.operators.counts["rot"] += 1
+            if self.world.rng.random() < 0.5:
+                host.kill()
+
+    def rot_arrival(self) -> None:
+        """A bit of an arriving snapshot flips on its disk."""
+        host = self._any()
+        if host.incoming.rot(self.world.rng):
+            self.operators.counts["rot_arrival"] += 1
+            self.world.say(f"-- what arrives at {host.node_id} rots")
+
+    def empty(self) -> None:
+        """A disk is lost, and the node comes back with an empty one as if nothing had been."""
+        host = self._any()
+        if not host.on or not self.operators.may_hurt(host):
+            return
+        self.operators.hurt(host)
+        self.operators.counts["empty"] += 1
+        self.world.say(f"-- {host.node_id} loses its disk")
+        host.kill()
+        host.wipe()
+        self.world.after(
+            self.world.rng.choice([1.0, 5.0, 20.0]), lambda: self.operators.notice(host)
+        )
 
     # -- links ------------------------------------------------------------------------------
 

@@ -12,21 +12,21 @@ from namestore.core.commands import Command, Register, Release, Wanted, encode_c
 from namestore.core.outcomes import Verdict
 from namestore.core.records import decode_record
 from namestore.core.state import name_key
-from namestore.errors import NamestoreError
+from namestore.errors import DiskDamaged, NamestoreError, OutcomeUnknown
 from namestore.raft import bootstrap
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Member, Membership
-from namestore.raft.orders import Transfer
+from namestore.raft.orders import Order, Transfer
 from namestore.raft.proposals import Proposal
 from namestore.raft.reads import Read
 from namestore.raft.settings import Identity, Seams, Settings
 from namestore.raft.transport.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.transport.messages import decode, encode
 from namestore.storage.reconcile import reconcile
-from tests.simulation.machine import Machine
+from tests.simulation.drive import Drive
+from tests.simulation.machine import Killed, Machine
 from tests.simulation.transport import SimTransport
 from tests.support.history import Ask, Operation, Said
-from tests.support.memory_stores import MemoryIncoming, MemoryLog, MemoryState
 
 _TABLE = frozenset({"entries", "commands", "decisions", "data", "files"})
 
@@ -43,20 +43,18 @@ class EngineHost(Machine):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.log, self.state = MemoryLog(), MemoryState()
-        self.incoming = MemoryIncoming(self.state.disk)
-        self.incarnation = f"{self.world.rng.getrandbits(64):016x}"
         self.unanswered = 0
         self._said: tuple[Any, ...] = ()
-        self._hook_disk()
+        self._use(Drive(self.world.rng, self.plan.disk.tail_bytes))
 
     # -- the process ------------------------------------------------------------------------
 
     def _boot(self) -> None:
+        self.drive.open()
         reconcile(self.log, self.state)
-        ids = [f"n{number}" for number in range(1, self.plan.size + 1)]
-        initial = Membership(tuple(Member(i, f"{i}:1", f"{i}:2") for i in ids))
-        self.transport = SimTransport(self, {i: Node(i) for i in ids if i != self.node_id})
+        file = sorted(self.file.items())
+        initial = Membership(tuple(Member(i, address, f"{i}:2") for i, address in file))
+        self.transport = SimTransport(self, {i: Node(i) for i in self.file if i != self.node_id})
         seams = Seams(
             log=self.log,
             state=self.state,
@@ -66,7 +64,7 @@ class EngineHost(Machine):
             background=self.background,
             incoming=self.incoming,
         )
-        identity = Identity(self.node_id, self.incarnation, initial)
+        identity = Identity(self.node_id, self.drive.incarnation, initial)
         self.unanswered = 0
         self.engine = self.engine_class(
             self.transport, Settings(identity, seams, bounds=self.plan.bounds)
@@ -76,17 +74,39 @@ class EngineHost(Machine):
         self.engine.doTick(0.0)
         if self.world.trace is not None:
             self._tell_changes()
+        if self.engine.removed:
+            self._retire()
         return self.engine._nap()
 
+    def _retire(self) -> None:
+        """The cluster removed it: it answers whoever waits, flushes and ends."""
+        self.watch.retires(self)
+        self.engine.answer_everybody()
+        self.state.flush()
+        self.on, self.ended = False, "removed"
+        raise Killed
+
     def _lose(self) -> None:
-        self.log.crash()
-        unflushed = self.state.unflushed_changes
-        self.state.crash(self.world.rng.randrange(unflushed + 1))
+        self.drive.power_off(self.world.rng)
         self.watch.died(self)
 
-    def _hook_disk(self) -> None:
+    def wipe(self) -> None:
+        """Gives the machine, which must not run, an empty disk in the place of the one it has."""
+        self.watch.wiped(self)
+        self._use(Drive(self.world.rng, self.plan.disk.tail_bytes))
+
+    def ends(self, error: NamestoreError) -> None:
+        if isinstance(error, DiskDamaged) and self.drive.damaged:
+            self.on, self.ended = False, "damaged"
+            self.watch.damage_found += 1
+            self.world.say(f"{self.node_id} does not trust its disk: {error}")
+        else:
+            super().ends(error)
+
+    def _use(self, drive: Drive) -> None:
         """Every change passes by the watch, most of them also by what may kill the process."""
-        log, state = self.log, self.state
+        self.drive = drive
+        self.log, self.state, self.incoming = log, state, _ = drive.log, drive.state, drive.incoming
         append, write, install = log.append, state.write, state.install
         log.append = lambda entries: (self.watch.appends(self, entries), append(entries))[1]  # type: ignore[method-assign]
         state.write = self.on_disk(  # type: ignore[method-assign]
@@ -136,8 +156,12 @@ class EngineHost(Machine):
     def hand_over(self, node_id: str = "") -> None:
         """Asks it to give up leadership, to that node or to any."""
         if self.leads and node_id != self.node_id:
-            self.engine.order(Transfer(node_id), 2.0, lambda answer: None)
-            self.schedule_turn(0.0)
+            self.order(Transfer(node_id), 2.0, lambda answer: None)
+
+    def order(self, order: Order, timeout: float, done: Callable[[Any], None]) -> None:
+        """Hands an operator's order to the process, which carries it out or has it carried out."""
+        self._jobs.append(lambda: self.engine.order(order, timeout, done))
+        self.schedule_turn(0.0)
 
     # -- messages ---------------------------------------------------------------------------
 
@@ -148,19 +172,29 @@ class EngineHost(Machine):
         return decode(data)
 
     def hello(self) -> Hello:
+        engine = self.engine
         return Hello(
             protocol=PROTOCOL_VERSION,
             cluster_name="sim",
-            cluster_id=self.engine.membership.cluster_id,
+            cluster_id=engine.agreed_membership.cluster_id,
             node_id=self.node_id,
-            incarnation=self.incarnation,
-            raft_address=f"{self.node_id}:1",
-            fresh=self.engine.is_new,
+            incarnation=self.drive.incarnation,
+            raft_address=self.address,
+            membership_index=engine.agreed_index if engine.is_voter else 0,
+            fresh=engine.is_new,
         )
 
     def accepts(self, peer: Machine) -> bool:
-        hello = peer.hello()
-        return hello is not None and not bootstrap.reason_to_refuse(self.engine.membership, hello)
+        hello, engine = peer.hello(), self.engine
+        return hello is not None and not bootstrap.reason_to_refuse(
+            engine.agreed_membership,
+            hello,
+            known_index=engine.agreed_index,
+            outsider=not engine.is_voter,
+        )
+
+    def finds(self, peer: Machine) -> bool:
+        return self.transport.addresses.get(peer.node_id) == peer.address
 
     def saying(self, target: str, message: dict[str, Any]) -> None:
         if self.world.trace is not None:
@@ -205,9 +239,12 @@ class EngineHost(Machine):
             done(refused)
         self.schedule_turn(0.0)
 
-    def _look(self, operation: Operation, committed: int) -> dict[str, Any]:
+    def _look(self, operation: Operation, committed: int) -> Any:
         self.watch.read(self, committed)
-        (data,) = self.state.get_many([name_key(operation.name)])
+        try:
+            (data,) = self.state.get_many([name_key(operation.name)])
+        except DiskDamaged as error:
+            return OutcomeUnknown(str(error))
         revision = self.state.meta.revision
         if data is None:
             return {"said": Said.NOT_FOUND, "revision": revision}

@@ -34,6 +34,10 @@ class Machine(ABC):
         skew_ms: By which its wall clock is wrong.
         dies_voting: It will be killed just after the next vote it gives.
         doom: Disk operations until it is killed; None: it is not.
+        on: Its process is started again whenever it died.
+        address: Where it listens.
+        file: Node id to address, as its configuration file has it.
+        ended: Why its process ended for good; empty: it did not.
     """
 
     transport: SimTransport
@@ -41,7 +45,10 @@ class Machine(ABC):
     def __init__(self, world: World, network: Network, node_id: str, plan: Plan, watch: Any):
         self.world, self.network, self.node_id = world, network, node_id
         self.plan, self.disk, self.watch = plan, plan.disk, watch
-        self.running = False
+        self.running = self.on = False
+        self.ended = ""
+        self.address = f"{node_id}:1"
+        self.file: dict[str, str] = {}
         self.lives = 0
         self.kills = 0
         self.skew_ms = world.rng.randrange(-500, 500)
@@ -109,6 +116,10 @@ class Machine(ABC):
         """Whether it talks to that one."""
         return True
 
+    def finds(self, peer: Machine) -> bool:
+        """Whether it dials where that one listens."""
+        return True
+
     def wants(self, node_id: str) -> bool:
         """Whether it wants to be connected to that one."""
         return node_id in self.transport.peers
@@ -118,6 +129,7 @@ class Machine(ABC):
     def start(self) -> None:
         """Starts the process on whatever the disks hold."""
         self.lives += 1
+        self.on, self.ended = True, ""
         self._spent = self._turn_at = self._busy_until = self._worker_free_at = 0.0
         self._alarm_at = 0.0
         self._jobs = []
@@ -125,7 +137,8 @@ class Machine(ABC):
         try:
             self._boot()
         except NamestoreError as error:
-            self.watch.fatal(self, error)
+            self.on = False
+            self.ends(error)
             return
         self.running = True
         self.world.say(f"{self.node_id} starts, life {self.lives}")
@@ -145,7 +158,17 @@ class Machine(ABC):
         self.network.node_died(self.node_id)
         delay = 0.005 if self._back_soon else self.world.rng.choice([0.05, 0.5, 1.0, 4.0])
         self._back_soon = False
-        self.world.after(delay, lambda: None if self.running else self.start())
+        life = self.lives
+        self.world.after(delay, lambda: self.start() if self.on and life == self.lives else None)
+
+    def switch_off(self) -> None:
+        """Its process ends at once and is not started again."""
+        self.on = False
+        self.kill()
+
+    def ends(self, error: NamestoreError) -> None:
+        """Its process cannot go on, for another reason than a disk that is full."""
+        self.watch.fatal(self, error)
 
     def pause(self, seconds: float) -> None:
         """SIGSTOP for a while: nothing runs, messages pile up."""
@@ -211,12 +234,10 @@ class Machine(ABC):
             return work()
         except Killed:
             pass
-        except DiskFailed as error:
-            if not self.disk_fails:
-                self.watch.fatal(self, error)
-            self.world.say(f"{self.node_id} stops: {error}")
         except NamestoreError as error:
-            self.watch.fatal(self, error)
+            self.world.say(f"{self.node_id} stops: {error}")
+            if not (isinstance(error, DiskFailed) and self.disk_fails):
+                self.ends(error)
         self.kill()
         return None
 

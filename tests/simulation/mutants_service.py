@@ -62,8 +62,8 @@ class ReadsUnapplied(Engine):
 class SaysCertainlyNot(Engine):
     """A proposal that is in the log, and not decided in time, is called certainly not done."""
 
-    def _append_batch(self, batch: list[Proposal]) -> None:
-        super()._append_batch(batch)
+    def _append_batch(self, batch: list[Proposal], *arguments: Any) -> None:
+        super()._append_batch(batch, *arguments)
         for proposal in batch:
             proposal.attempted = False
 

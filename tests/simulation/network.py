@@ -26,6 +26,8 @@ class Link:
         draining: The sender died: what it had sent before may still arrive.
         held: While the link is stalled: what arrives when it goes on.
         extra: Seconds that every message takes longer.
+        greeting: What the target said of itself when the connection was made.
+        introduction: What the source said of itself then.
     """
 
     cut: bool = False
@@ -35,6 +37,8 @@ class Link:
     last_arrival: float = 0.0
     held: list[Callable[[], None]] | None = None
     extra: float = 0.0
+    greeting: Any = None
+    introduction: Any = None
 
 
 @dataclass
@@ -67,14 +71,18 @@ class Network:
                 return
             if not host.wants(target):
                 return
-            peer = self.hosts[target]
+            peer = self.hosts.get(target)
+            if peer is None:
+                return
             reachable = peer.running and not link.cut and not self.link(target, source).cut
-            if reachable and peer.accepts(host) and host.accepts(peer):
+            if reachable and host.finds(peer) and peer.accepts(host) and host.accepts(peer):
                 link.connected = True
                 link.draining = -1
+                link.greeting, link.introduction = peer.hello(), host.hello()
                 host.receive(target, None)
                 return
-            self.world.after(0.02 + 0.18 * self.world.rng.random(), attempt)
+            pause = 0.18 if peer.on else 1.0  # pauses grow while nobody is there
+            self.world.after(0.02 + pause * self.world.rng.random(), attempt)
 
         self.world.after(0.001 + 0.02 * self.world.rng.random(), attempt)
 
@@ -85,6 +93,14 @@ class Network:
         if link.connected:
             link.connected = False
             self._tell(source, target)
+
+    def shut_out(self, source: str, target: str) -> None:
+        """The target closes the connection that the source made, which will try again."""
+        link = self.link(source, target)
+        link.draining = -1
+        if link.connected:
+            self.hang_up(source, target)
+            self.dial(source, target)
 
     def node_started(self, node_id: str, peers: list[str]) -> None:
         """A process came up: it dials its peers; theirs find it by dialing again."""

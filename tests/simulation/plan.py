@@ -33,6 +33,10 @@ KINDS = (
     "comeback",
     "kill_voter",
 )
+# Changes of who belongs to the cluster, and of what is on its disks.
+CHANGES = ("grow", "shrink", "replace", "move")
+DAMAGES = ("rot", "rot_arrival", "empty")
+ALL = (*KINDS, *CHANGES, *DAMAGES)
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,43 @@ class LinkFaults:
 
 
 @dataclass(frozen=True)
+class LineFaults:
+    """How bad things are between callers and nodes. Probabilities per request; seconds.
+
+    Attributes:
+        slow_chance: A request or an answer takes up to `slow_max` longer.
+        late_chance: A write arrives once more, up to `late_max` later.
+        break_chance: The connection breaks under a request, which arrived or did not.
+        silent_every: Mean between two times that nobody reaches some node; 0: never.
+        lag_max: Until a node's event loop runs once something woke it.
+        request_timeout: No call waits longer on a node.
+        call_timeout: What the client library is given for a call.
+    """
+
+    delay_max: float = 0.002
+    slow_chance: float = 0.0
+    slow_max: float = 1.0
+    late_chance: float = 0.0
+    late_max: float = 2.0
+    break_chance: float = 0.0
+    silent_every: float = 0.0
+    lag_max: float = 0.0005
+    request_timeout: float = 5.0
+    call_timeout: float = 5.0
+
+
+@dataclass(frozen=True)
 class DiskFaults:
-    """How bad the disks are. Seconds, and probabilities per operation."""
+    """How bad the disks are. Seconds, and probabilities per operation.
+
+    Attributes:
+        tail_bytes: Of the log in memory; what is older is read from the disk.
+    """
 
     sync_max: float = 0.003
     stall_chance: float = 0.0
     kill_chance: float = 0.0
+    tail_bytes: int = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,6 +107,8 @@ class Plan:
     """One run.
 
     Attributes:
+        size: Nodes that begin the cluster.
+        spares: Machines beside them, of which nodes can be made.
         span: Seconds during which things go wrong.
         homes: Nodes that clients like to ask; client k likes the (k mod homes)-th.
         affinity: How often a client asks the node it likes, rather than any.
@@ -80,6 +117,9 @@ class Plan:
         pause: Seconds between two operations of one client, at most.
         client_loss: Questions and answers lost between client and node.
         gives_up: How often "certainly not done" is taken for the answer.
+        official: Share of the callers that use the client library; the others speak by themselves.
+        sessions: How many clients of the library these share.
+        many: How often they ask about many names at once.
         inbox: Messages a node hears in one turn, at most; 0: all.
         every: Kind of fault to the mean seconds between two; not in there: never.
     """
@@ -87,6 +127,7 @@ class Plan:
     seed: int
     scene: str = "mixed"
     size: int = 3
+    spares: int = 0
     span: float = 10.0
     clients: int = 3
     names: int = 3
@@ -97,7 +138,11 @@ class Plan:
     pause: float = 0.2
     client_loss: float = 0.0
     gives_up: float = 0.0
+    official: float = 0.5
+    sessions: int = 1
+    many: float = 0.1
     inbox: int = 0
+    lines: LineFaults = field(default_factory=LineFaults)
     links: LinkFaults = field(default_factory=LinkFaults)
     disk: DiskFaults = field(default_factory=DiskFaults)
     bounds: Bounds = field(default_factory=Bounds)
@@ -109,6 +154,11 @@ class Plan:
         from tests.simulation.scenes import draw  # scenes are made of plans
 
         return draw(seed)
+
+    def unchanging(self) -> Plan:
+        """The same, with the nodes and the disks that it begins with."""
+        every = {k: v for k, v in self.every.items() if k in KINDS}
+        return replace(self, every=every, spares=0)
 
     def changed(self, settings: dict[str, Any]) -> Plan:
         """With other values: `{"clients": 1, "links.loss": 0, "every.kill": None}`."""
@@ -132,7 +182,7 @@ class Plan:
             if is_dataclass(value):
                 found |= {f"{each.name}.{f.name}": getattr(value, f.name) for f in fields(value)}
             elif each.name == "every":
-                found |= {f"every.{kind}": value.get(kind) for kind in KINDS}
+                found |= {f"every.{kind}": value.get(kind) for kind in ALL}
             else:
                 found[each.name] = value
         return found

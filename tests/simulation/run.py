@@ -12,6 +12,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.host import EngineHost
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
+from tests.simulation.operators import Operators
 from tests.simulation.plan import DiskFaults, Plan
 from tests.simulation.watch import Violation, Watch
 from tests.simulation.world import World
@@ -22,6 +23,7 @@ from tests.support.linearizability import check_names, check_revisions
 _BEGIN_S = 3.0
 _SERVES_WITHIN_S = 40.0
 _QUIET_WITHIN_S = 30.0
+_CHANGES_WITHIN_S = 120.0
 
 MachineClass = Callable[[World, Network, str, Plan, Any], Machine]
 
@@ -43,6 +45,7 @@ class Result:
     snapshots: int
     kills: int
     trail: str
+    counts: dict[str, int]
 
 
 class Run:
@@ -61,14 +64,21 @@ class Run:
         self.watch = watch or Watch()
         self.network = Network(self.world, plan.links)
         ids = [f"n{number}" for number in range(1, plan.size + 1)]
+        spares = [f"n{plan.size + number}" for number in range(1, plan.spares + 1)]
         self.hosts: list[Any] = [
-            machine_class(self.world, self.network, node_id, plan, self.watch) for node_id in ids
+            machine_class(self.world, self.network, node_id, plan, self.watch)
+            for node_id in (*ids, *spares)
         ]
-        self.watch.hosts = self.hosts
+        self.founders = self.hosts[: plan.size]
+        for host in self.founders:
+            host.file = {other.node_id: other.address for other in self.founders}
+        self.watch.begin(self.hosts, ids)
+        self.operators = Operators(self.world, self.hosts, self.founders, self.watch)
         self.clients = [
-            Client(self.world, self.hosts, plan, number) for number in range(plan.clients)
+            Client(self.world, self.operators.members, plan, number)
+            for number in range(plan.clients)
         ]
-        self.faults = Faults(self.world, self.network, self.hosts, plan)
+        self.faults = Faults(self.world, self.network, self.hosts, plan, self.operators)
 
     @property
     def record(self) -> list[Operation]:
@@ -81,7 +91,7 @@ class Run:
         Raises:
             Violation: Something that must hold does not.
         """
-        for host in self.hosts:
+        for host in self.founders:
             host.start()
         for client in self.clients:
             client.begin()
@@ -91,8 +101,9 @@ class Run:
         self._calm()
         try:
             self._check_liveness()
+            self._check_changes()
             self._check_quiet()
-            self.watch.end(self.hosts)
+            self.watch.end(self._members())
         finally:
             check_history(self.record)  # a lie to a caller weighs more than anything else
         return Result(
@@ -104,6 +115,7 @@ class Run:
             self.watch.snapshots,
             sum(host.kills for host in self.hosts),
             self.watch.trail.hexdigest(),
+            dict(sorted(self.operators.counts.items())) | {"damage found": self.watch.damage_found},
         )
 
     # -- the end ----------------------------------------------------------------------------
@@ -118,9 +130,19 @@ class Run:
             host.paused_until = min(host.paused_until, self.world.now)
             if host.disk_fails:
                 host.kill()
-            if not host.running:
+            if host.on and not host.running:
                 host.start()
             host.schedule_turn(0.0)
+        self._mend()
+
+    def _mend(self) -> None:
+        self.operators.look_around()
+        self.world.after(0.5, self._mend)
+
+    def _members(self) -> list[Any]:
+        """The machines whose disks count."""
+        voters = self.watch.book.newest.voters
+        return [host for host in self.hosts if host.node_id in voters]
 
     def _check_liveness(self) -> None:
         """Within a bounded time the cluster serves again: every caller is answered."""
@@ -136,6 +158,20 @@ class Run:
         if not served():
             raise Violation("liveness", "the faults are over, and the cluster does not serve")
 
+    def _check_changes(self) -> None:
+        """Whatever was begun is carried out, and whoever was removed knows it."""
+
+        def done() -> bool:
+            return not self.operators.busy and not self.watch.left_behind()
+
+        self.world.run(self.world.now + _CHANGES_WITHIN_S, done)
+        if not done():
+            raise Violation(
+                "liveness",
+                f"not carried out: {self.operators.busy}; "
+                f"removed and not told: {self.watch.left_behind()}",
+            )
+
     def _check_quiet(self) -> None:
         """Nobody asks any more: soon all nodes have applied the same."""
         for client in self.clients:
@@ -144,13 +180,13 @@ class Run:
         def quiet() -> bool:
             return (
                 all(client.idle for client in self.clients)
-                and len({host.position for host in self.hosts}) == 1
-                and all(host.unanswered == 0 for host in self.hosts)
+                and len({host.position for host in self._members()}) == 1
+                and all(host.unanswered == 0 for host in self._members())
             )
 
         self.world.run(self.world.now + _QUIET_WITHIN_S, quiet)
         if not quiet():
-            waiting = {host.node_id: (host.position, host.unanswered) for host in self.hosts}
+            waiting = {h.node_id: (h.position, h.unanswered) for h in self._members()}
             raise Violation("liveness", f"the replicas do not come to rest: {waiting}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from namestore.raft.settings import Bounds
+from tests.simulation.changing import with_changes
 from tests.simulation.plan import KINDS, DiskFaults, LinkFaults, Plan
 
 SCENES = ("mixed", "mixed", "deposed", "late", "comeback", "elections", "snapshots", "power")
@@ -36,7 +37,7 @@ def draw(seed: int) -> Plan:
         bounds=_draw_bounds(rng),
         every={kind: mean for kind in KINDS if (mean := _draw_mean(rng, kind))},
     )
-    return _DIRECTED[scene](plan, rng)
+    return with_changes(_DIRECTED[scene](plan, rng))
 
 
 def _draw_links(rng: random.Random) -> LinkFaults:

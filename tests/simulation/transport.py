@@ -17,7 +17,10 @@ class SimTransport(Transport):
         super().__init__(None, None, [])
         self.host = host
         self.peers = peers
+        # Where this process believes the others to be; whoever is not in there is nowhere.
+        self.addresses: dict[str, str] = dict(host.file)
         self.inbox: list[tuple[str, Any]] = []
+        self.refusals: dict[str, str] = {}
         self.destroyed = False
 
     @property
@@ -32,6 +35,7 @@ class SimTransport(Transport):
     def dropNode(self, node: Node) -> None:
         self.peers.pop(node.id, None)
         self.host.network.hang_up(self.host.node_id, node.id)
+        self.host.network.shut_out(node.id, self.host.node_id)
 
     def send(self, node: Node, message: dict[str, Any]) -> bool:
         host = self.host
@@ -64,13 +68,17 @@ class SimTransport(Transport):
         self.host.schedule_turn(0.0)
 
     def hello_of(self, node_id: str) -> Hello | None:
-        """What a connected peer says of itself."""
-        host = self.host
-        connected = host.network.link(host.node_id, node_id).connected
-        return host.network.hosts[node_id].hello() if connected else None
+        """What a connected peer said of itself, on the connection dialed or else on its own."""
+        network, own = self.host.network, self.host.node_id
+        dialed, incoming = network.link(own, node_id), network.link(node_id, own)
+        hello: Hello | None = incoming.introduction if incoming.connected else None
+        if dialed.connected:
+            hello = dialed.greeting
+        return hello
 
     def set_address(self, node_id: str, address: str) -> None:
-        """Names are all the addresses there are."""
+        """Where to dial a node from now on."""
+        self.addresses[node_id] = address
 
     def destroy(self) -> None:
         self.destroyed = True

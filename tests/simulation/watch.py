@@ -4,13 +4,17 @@ Independent of the code under test: it keeps its own book of terms, votes, entri
 states, and sees all nodes at once. The checks and where they come from:
 
 * one leader a term, one vote a term, no term taken back (Raft paper, 5.2);
+* a leader was voted for by a majority of the disks that counted, in the membership it goes by;
+* memberships change one voter at a time, each committed before the next (thesis, 4.1);
 * two logs that hold an entry of one index and term are equal up to there (5.3, log matching);
 * a leader holds everything committed in earlier terms (5.4, leader completeness);
 * what somebody calls committed, a majority holds durably, and it never becomes anything else;
+  it is a majority of those who count just there, newcomers and removed ones left out;
 * a leader begins to commit with an entry of its own term (5.4.2);
 * states are equal at equal index, however a node came by its state;
 * nothing is said that speaks for what is not yet durable;
-* a read sees all that was committed before it was asked.
+* a read sees all that was committed before it was asked;
+* nobody finds damage on a disk that was not damaged, nor is answered from one that was.
 """
 
 from __future__ import annotations
@@ -19,9 +23,11 @@ import hashlib
 from typing import Any
 
 from namestore.core.state import StateMeta
-from namestore.errors import DiskFailed
+from namestore.errors import DiskDamaged, DiskFailed
+from namestore.raft.following import KIND_MEMBERSHIP
 from namestore.raft.replica import Role
 from namestore.storage.interfaces import LogEntry
+from tests.simulation.book import Book
 
 
 class Violation(AssertionError):
@@ -38,15 +44,21 @@ class Watch:
     Attributes:
         committed_index: The last entry that anybody knew to be committed.
         trail: Everything noteworthy so far, hashed: two runs of one seed end with the same.
+        book: Who counted when.
+        damage_found: How often a node did not trust its disk.
     """
 
     def __init__(self) -> None:
         self.hosts: list[Any] = []
         self.committed_index = 0
-        self.elections = self.messages = self.snapshots = 0
+        self.elections = self.messages = self.snapshots = self.damage_found = 0
+        self.book = Book(())
         self.trail = hashlib.blake2b(digest_size=16)
         self._leaders: dict[int, str] = {}
-        self._votes: dict[tuple[int, str], str] = {}
+        # Term, and disk, to whom it voted for.
+        self._votes: dict[int, dict[tuple[str, str], str]] = {}
+        # Disks that are gone, with the logs that were on them.
+        self._gone: dict[tuple[str, str], Any] = {}
         self._terms: dict[str, int] = {}
         # Index and term to the entry and the term of the one before it.
         self._entries: dict[tuple[int, int], tuple[bytes, int | None]] = {}
@@ -56,6 +68,10 @@ class Watch:
         self._states: dict[int, int] = {0: 0}
         self._state: dict[str, int] = {}
         self._found: Violation | None = None
+
+    def begin(self, hosts: list[Any], founders: list[str]) -> None:
+        """All machines, and those that the cluster begins with."""
+        self.hosts, self.book = hosts, Book(founders)
 
     # -- turns ------------------------------------------------------------------------------
 
@@ -70,6 +86,19 @@ class Watch:
     def died(self, host: Any) -> None:
         """A process is gone; its state may have lost its newest changes."""
         self._state[host.node_id] = _digest(host.state)
+
+    def wiped(self, host: Any) -> None:
+        """A machine gets an empty disk: what the old one had acknowledged, it had."""
+        self._gone[(host.node_id, host.drive.incarnation)] = host.log
+        self._terms.pop(host.node_id, None)
+        self._state[host.node_id] = 0
+
+    def retires(self, host: Any) -> None:
+        """A node ends because it was removed."""
+        counts = (host.node_id, host.drive.incarnation) in self.book.newest.voters.items()
+        if counts or host.leads:
+            raise Violation("removed for good", f"{host.node_id} ends, and it counts")
+        self._note("retires", host.node_id)
 
     def turned(self, host: Any) -> None:
         """A node finished a turn."""
@@ -88,9 +117,16 @@ class Watch:
         other = self._leaders.setdefault(term, host.node_id)
         if other != host.node_id:
             raise Violation("one leader a term", f"{other} and {host.node_id} lead in term {term}")
+        config = self.book.in_force(host.log)
+        votes = self._votes.get(term, {})
+        voted = {disk for disk, given in votes.items() if given == host.node_id}
+        if host.log.durable_vote == (term, host.node_id):
+            voted.add((host.node_id, host.drive.incarnation))  # alone, it asks nobody
+        if not config.majority(voted):
+            raise Violation("voted in", f"{host.node_id} leads in term {term} by {sorted(voted)}")
         needed = max((i for t, i in self._committed_in_term.items() if t < term), default=0)
         entry = self._committed.get(needed)
-        if entry is not None and host.log.term_at(needed) not in (entry.term, None):
+        if entry is not None and host.log.peek_term(needed) not in (entry.term, None):
             raise Violation("leader completeness", f"{host.node_id} has another entry {needed}")
         if host.log.last_index < needed:
             raise Violation("leader completeness", f"{host.node_id} leads without entry {needed}")
@@ -98,18 +134,18 @@ class Watch:
 
     def _new_commit(self, host: Any, commit: int) -> None:
         log, node_id = host.log, host.node_id
-        first = max(self._seen_commit[node_id] + 1, log.first_index)
-        for entry in log.entries(first, 1 << 40) if first <= log.last_index else ():
-            if entry.index > commit:
-                break
-            if self._committed.setdefault(entry.index, entry) != entry:
-                raise Violation(
-                    "committed for good", f"{node_id} commits another entry {entry.index}"
-                )
+        for index in range(max(self._seen_commit[node_id] + 1, log.first_index), commit + 1):
+            entry = log.peek(index)
+            if entry is None:
+                continue
+            if self._committed.setdefault(index, entry) != entry:
+                raise Violation("committed for good", f"{node_id} commits another entry {index}")
+            if index > self.committed_index:
+                self.book.commits(entry)
         self._seen_commit[node_id] = commit
         if commit > self.committed_index:
             self._check_majority(host, commit)
-            if host.leads and log.term_at(commit) != host.engine.term:
+            if host.leads and log.peek_term(commit) != host.engine.term:
                 raise Violation("own term first", f"{node_id} commits {commit} of an older term")
             self.committed_index = commit
             term = host.engine.term
@@ -117,14 +153,30 @@ class Watch:
             self._note("commits", node_id, commit)
 
     def _check_majority(self, host: Any, commit: int) -> None:
-        term = host.log.term_at(commit)
-        holders = [other.node_id for other in self.hosts if _holds(other, commit, term)]
-        if not host.engine.membership.majority_of(holders):
+        term, config = host.log.peek_term(commit), self.book.in_force(host.log)
+        disks = {(other.node_id, other.drive.incarnation): other.log for other in self.hosts}
+        holders = [d for d, log in (disks | self._gone).items() if _holds(log, commit, term)]
+        if not config.majority(holders):
             raise Violation(
                 "commit on a majority",
-                f"{host.node_id} in term {host.engine.term} calls entry {commit} committed, "
-                f"and only {holders} hold it durably",
+                f"{host.node_id} in term {host.engine.term} calls entry {commit} committed, and of "
+                f"{sorted(config.voters)} only {sorted(holders)} hold it durably",
             )
+
+    def left_behind(self) -> list[str]:
+        """Those who count no more, and go on by a membership that counts them."""
+        newest, found = self.book.newest, []
+        for host in self.hosts:
+            disk = (host.node_id, host.drive.incarnation)
+            if (
+                not host.running
+                or disk in newest.voters.items()
+                or disk not in self.book.once_voters
+            ):
+                continue
+            if disk in self.book.in_force(host.log).voters.items():
+                found.append(host.node_id)
+        return found
 
     # -- changes ----------------------------------------------------------------------------
 
@@ -138,13 +190,30 @@ class Watch:
                     "log matching", f"{host.node_id} has another entry {entry.index, entry.term}"
                 )
             before = entry.term
+            if entry.command[0] == KIND_MEMBERSHIP:
+                self._check_change(host, entry)
+
+    def _check_change(self, host: Any, entry: LogEntry) -> None:
+        """A membership is put into a log; by a leader: it begins a change."""
+        before, after = self.book.in_force(host.log), self.book.read(entry)
+        if after is None or not (host.leads and entry.term == host.engine.term):
+            return
+        if before.index == 0:
+            return
+        if before.index > host.engine.commit_index:
+            raise Violation("one change at a time", f"{before} is not committed before {after}")
+        if host.log.peek_term(host.engine.commit_index) != entry.term:
+            raise Violation("one change at a time", f"{after} before an entry of its own term")
+        if before.differs_by(after) > 1:
+            raise Violation("one change at a time", f"from {before} to {after} in one step")
 
     def writes(self, host: Any, changes: Any, meta: StateMeta, write: Any) -> None:
         """A state changes."""
         state, keys = host.state, list(changes)
         digest = self._state.get(host.node_id, 0)
-        for key, old in zip(keys, state.get_many(keys), strict=True):
-            digest += _mark(key, changes[key]) - _mark(key, old)
+        values = state.peek()
+        for key in keys:
+            digest += _mark(key, changes[key]) - _mark(key, values.get(key))
         write(changes, meta)
         self._state[host.node_id] = digest
         self._check_state(host, meta.applied_index)
@@ -193,12 +262,13 @@ class Watch:
                 raise Violation("durable before said", f"{node_id} acknowledges unsynced entries")
         elif kind == "request_vote":
             self.elections += 1
-            self._vote(node_id, term, node_id, vote)
+            self._vote(host, term, node_id, vote)
         elif message["granted"]:
-            self._vote(node_id, term, target, vote)
+            self._vote(host, term, target, vote)
 
-    def _vote(self, node_id: str, term: int, given: str, durable: str | None) -> None:
-        if self._votes.setdefault((term, node_id), given) != given:
+    def _vote(self, host: Any, term: int, given: str, durable: str | None) -> None:
+        node_id, votes = host.node_id, self._votes.setdefault(term, {})
+        if votes.setdefault((node_id, host.drive.incarnation), given) != given:
             raise Violation("one vote a term", f"{node_id} votes twice in term {term}")
         if durable != given:
             raise Violation("durable before said", f"{node_id} votes before it is durable")
@@ -213,17 +283,19 @@ class Watch:
 
     def fatal(self, host: Any, error: Exception) -> None:
         """A node stopped itself, and neither disk nor configuration is at fault."""
-        check = "disk fault" if isinstance(error, DiskFailed) else "no node stops itself"
+        check = "no node stops itself"
+        if isinstance(error, DiskFailed | DiskDamaged):
+            check = "disk fault" if isinstance(error, DiskFailed) else "damage stays where it is"
         raise Violation(check, f"{host.node_id}: {error!r}") from error
 
     def _note(self, *what: Any) -> None:
         self.trail.update(repr(what).encode())
 
 
-def _holds(host: Any, index: int, term: int | None) -> bool:
-    entry = host.log.durable_entry(index)
+def _holds(log: Any, index: int, term: int | None) -> bool:
+    entry = log.durable_entry(index)
     if entry is None:
-        return bool(index <= host.log.durable_last_index)  # dropped: the state has it
+        return bool(index <= log.durable_last_index)  # dropped: the state has it
     return bool(entry.term == term)
 
 
@@ -237,4 +309,4 @@ def _mark(key: bytes, value: bytes | None) -> int:
 
 def _digest(state: Any) -> int:
     """Of every key and value of a state."""
-    return sum(_mark(key, value) for key, value in state.scan(b"", b""))
+    return sum(_mark(key, value) for key, value in state.peek().items())

@@ -206,9 +206,25 @@ class MemoryLog(LmdbLog):
         """The entry that would be there after a crash, if nobody had damaged the disk since."""
         if not self._durable.first_index <= index <= self._durable.last_index:
             return None
+        return decode_entry(index, self._written(index))
+
+    def peek(self, index: int) -> LogEntry | None:
+        """The entry that was put there, synced or not, whatever happened to the disk since."""
+        if not self.first_index <= index <= self.last_index:
+            return None
+        held = self._tail.get(index)
+        return held or decode_entry(index, self._written(index))
+
+    def peek_term(self, index: int) -> int | None:
+        """As `term_at`, whatever happened to the disk."""
+        if index == self._first_index - 1:
+            return self._base_term
+        entry = self.peek(index)
+        return None if entry is None else entry.term
+
+    def _written(self, index: int) -> bytes:
         key = entry_key(index)
-        record = self.disk.originals.get(key) or self.disk.records[key]
-        return decode_entry(index, record)
+        return self.disk.originals.get(key) or self.disk.records[key]
 
     # -- LogStore ----------------------------------------------------------------------------
 

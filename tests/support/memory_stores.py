@@ -9,9 +9,10 @@ fail as a broken disk does.
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,9 @@ import msgpack
 
 from namestore.core.state import META_KEY, StateMeta, decode_meta
 from namestore.errors import DiskDamaged, DiskFailed, InvariantViolation, StorageError
+from namestore.storage.damage import damaged
 from namestore.storage.interfaces import CheckpointFile
+from tests.support.memory_incoming import MemoryDisk, MemoryIncoming
 from tests.support.memory_log import MemoryLog
 
 __all__ = [
@@ -38,8 +41,11 @@ class _Table:
 
     def __init__(self, values: dict[bytes, bytes], keys: list[bytes], meta: StateMeta) -> None:
         self.values, self.keys, self.meta = values, keys, meta
+        self.unreadable: frozenset[bytes] = frozenset()  # in blocks that were damaged
 
     def changed(self, changes: Mapping[bytes, bytes | None], meta: StateMeta) -> None:
+        if self.unreadable:
+            self.unreadable -= changes.keys()  # what is newer hides what is in the block
         for key, value in changes.items():
             if value is None:
                 if self.values.pop(key, None) is not None:
@@ -51,7 +57,14 @@ class _Table:
         self.meta = meta
 
     def copy(self) -> _Table:
-        return _Table(dict(self.values), list(self.keys), self.meta)
+        copied = _Table(dict(self.values), list(self.keys), self.meta)
+        copied.unreadable = self.unreadable
+        return copied
+
+    def check(self, keys: Iterable[bytes]) -> None:
+        """As RocksDB does with every block that it reads."""
+        if self.unreadable and not self.unreadable.isdisjoint(keys):
+            raise damaged(Path("/memory/state"), "Corruption: block checksum mismatch")
 
 
 class MemoryView:
@@ -65,6 +78,7 @@ class MemoryView:
         return self._table.meta
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self._table.check(keys)
         return [self._table.values.get(key) for key in keys]
 
     def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -72,14 +86,8 @@ class MemoryView:
         for key in islice(self._table.keys, first, None):
             if not key.startswith(prefix):
                 return
+            self._table.check((key,))
             yield key, self._table.values[key]
-
-
-class MemoryDisk:
-    """Directories of files: where an arriving snapshot and the state store meet."""
-
-    def __init__(self) -> None:
-        self.directories: dict[Path, dict[str, bytes]] = {}
 
 
 class MemoryCheckpoint:
@@ -112,7 +120,9 @@ class MemoryCheckpoint:
 
     def _content(self) -> bytes:
         if self._data is None:
-            self._data = msgpack.packb([(k, self._table.values[k]) for k in self._table.keys])
+            table = self._table
+            pairs = [(k, table.values[k]) for k in table.keys]
+            self._data = msgpack.packb((pairs, sorted(table.unreadable)))
         return self._data
 
 
@@ -146,6 +156,32 @@ class MemoryState:
         self._shared, self._unflushed = True, []
         self._failed = self._closed = self.disk_fails = False
         self._newest_checkpoint, self.checkpoints_held = (0, 0), {}
+
+    def reopen(self) -> None:
+        """What the next process does first.
+
+        Raises:
+            DiskDamaged: Where the state stands cannot be read.
+        """
+        MemoryView(self._table).get_many([META_KEY])
+
+    def damage(self, rng: random.Random) -> str:
+        """A block of the files does not match its checksum any more; says which.
+
+        It is found when something is read from it, never taken for what it was.
+        """
+        keys = self._durable.keys
+        if not keys:
+            return "a free block of the state"
+        first = rng.randrange(len(keys))
+        block = keys[first : first + rng.randrange(1, 9)]
+        for table in (self._durable, self._table):
+            table.unreadable = table.unreadable | set(block)
+        return f"a block of the state, from {block[0]!r} on"
+
+    def peek(self) -> Mapping[bytes, bytes]:
+        """What the state would say if nobody had damaged it."""
+        return self._table.values
 
     @property
     def unflushed_changes(self) -> int:
@@ -227,13 +263,17 @@ class MemoryState:
     def _load(self, directory: Path) -> _Table:
         try:
             data = self.disk.directories[directory]["table"]
-            values: dict[bytes, bytes] = dict(msgpack.unpackb(data))
+            pairs, unreadable = msgpack.unpackb(data)
+            values: dict[bytes, bytes] = dict(pairs)
         except (KeyError, ValueError, TypeError) as error:
             raise DiskDamaged(f"{directory}: cannot be opened as a state") from error
         meta = decode_meta(values.get(META_KEY))
         if meta.applied_index <= 0:
             raise DiskDamaged(f"{directory}: says nothing of where it stands")
-        return _Table(values, sorted(values), meta)
+        table = _Table(values, sorted(values), meta)
+        table.unreadable = frozenset(unreadable)
+        table.check((META_KEY,))
+        return table
 
     def _release(self, position: tuple[int, int]) -> None:
         holders = self.checkpoints_held.pop(position, 0) - 1
@@ -250,56 +290,3 @@ class MemoryState:
             raise DiskFailed("changing the state failed")
         if self._closed:
             raise StorageError("the state is closed")
-
-
-class MemoryIncoming:
-    """Implements `IncomingSnapshot`; what has arrived survives a crash, as files would."""
-
-    def __init__(self, disk: MemoryDisk, directory: Path = Path("/memory/incoming")) -> None:
-        self._disk = disk
-        self._directory = directory
-        self._snapshot_id = b""
-        self._files: list[CheckpointFile] = []
-        self._data: list[bytearray] = []
-
-    @property
-    def directory(self) -> Path:
-        return self._directory
-
-    def begin(self, snapshot_id: bytes, files: Sequence[CheckpointFile]) -> None:
-        if len({file.name for file in files}) != len(files):
-            raise ValueError("a snapshot lists a file twice")
-        if (snapshot_id, list(files)) != (self._snapshot_id, self._files):
-            self._snapshot_id, self._files = snapshot_id, list(files)
-            self._data = [bytearray() for _ in files]
-
-    def wanted(self) -> tuple[int, int, int] | None:
-        for number, file in enumerate(self._files):
-            have = len(self._data[number])
-            if have < file.size:
-                return number, have, file.size - have
-        return None
-
-    def write(self, file: int, offset: int, data: bytes) -> bool:
-        wanted = self.wanted()
-        if wanted is None or (file, offset) != wanted[:2] or len(data) > wanted[2]:
-            return False
-        self._data[file] += data
-        return True
-
-    def verify(self) -> bool:
-        contents = {f.name: bytes(d) for f, d in zip(self._files, self._data, strict=True)}
-        good = all(
-            len(contents[file.name]) == file.size
-            and hashlib.sha256(contents[file.name]).digest() == file.checksum
-            for file in self._files
-        )
-        if good:
-            self._disk.directories[self._directory] = contents
-        else:
-            self.discard()
-        return good
-
-    def discard(self) -> None:
-        self._disk.directories.pop(self._directory, None)
-        self._snapshot_id, self._files, self._data = b"", [], []

@@ -1,0 +1,94 @@
+"""Who counted when: the watch's own book of memberships, by disk.
+
+A voter is a node id with the data directory it joined with: another directory under the same id is
+another voter. Independent of the engine's arithmetic: it reads memberships from the entries that
+pass by, and finds out for itself which of them a log goes by (the newest in it, committed or not;
+Raft thesis, section 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from namestore.raft.membership import decode_membership
+from namestore.storage.interfaces import LogEntry
+
+_KIND_MEMBERSHIP = 2
+
+# A node id, and the incarnation of its data directory; "" for any.
+Disk = tuple[str, str]
+
+
+class Config(NamedTuple):
+    """A membership in a log.
+
+    Attributes:
+        voters: Node ids to incarnations.
+        members: Voters, and those that are to become some.
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
+    term: int
+    voters: dict[str, str]
+    members: frozenset[str]
+
+    def majority(self, disks: Iterable[Disk]) -> bool:
+        """Whether these disks contain a majority of the voters."""
+        found = {i for i, incarnation in disks if self.voters.get(i, "?") in ("", incarnation)}
+        return 2 * len(found) > len(self.voters)
+
+    def differs_by(self, other: Config) -> int:
+        """How many voters the two do not share."""
+        return len(set(self.voters.items()) ^ set(other.voters.items()))
+
+
+class Book:
+    """All memberships of one run."""
+
+    def __init__(self, founders: Iterable[str]) -> None:
+        ids = list(founders)
+        founding = Config(0, 0, dict.fromkeys(ids, ""), frozenset(ids))
+        self._configs = {(0, 0): founding}
+        self.committed = [founding]
+        # Disks that have ever counted in a committed membership.
+        self.once_voters: set[Disk] = set()
+
+    @property
+    def newest(self) -> Config:
+        """The newest that is committed."""
+        return self.committed[-1]
+
+    @property
+    def in_flight(self) -> list[Config]:
+        """Those in some log that are not committed, and may never be."""
+        return [c for c in self._configs.values() if c.index > self.newest.index]
+
+    def read(self, entry: LogEntry) -> Config | None:
+        """Takes down the membership that an entry holds, if it holds one."""
+        if entry.command[0] != _KIND_MEMBERSHIP:
+            return None
+        membership = decode_membership(entry.command[1:])
+        voters = {m.node_id: m.incarnation for m in membership.members if m.voter}
+        members = frozenset(m.node_id for m in membership.members)
+        config = Config(entry.index, entry.term, voters, members)
+        return self._configs.setdefault((entry.index, entry.term), config)
+
+    def commits(self, entry: LogEntry) -> None:
+        """An entry is committed."""
+        config = self.read(entry)
+        if config is not None and config.index > self.newest.index:
+            self.committed.append(config)
+            self.once_voters |= set(config.voters.items())
+
+    def in_force(self, log: Any) -> Config:
+        """What a log goes by."""
+        for config in sorted(self._configs.values(), reverse=True):
+            if config.index > log.last_index:
+                continue
+            if config.index < log.first_index:
+                if config in self.committed:
+                    return config
+            elif log.peek_term(config.index) == config.term:
+                return config
+        return self._configs[(0, 0)]
