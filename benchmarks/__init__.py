@@ -1,0 +1,1 @@
+"""namestore beside its alternatives: `python -m benchmarks --help`, or `make bench`."""

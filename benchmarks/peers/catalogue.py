@@ -1,0 +1,25 @@
+"""Which peers there are, and what of them is missing here."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from benchmarks.peers.etcd import Etcd
+from benchmarks.peers.interface import Needs, Peer
+from benchmarks.peers.namestore import Namestore
+from benchmarks.peers.postgres import Postgres, ReplicatedPostgres
+from benchmarks.peers.redis import Redis
+from benchmarks.peers.zookeeper import ZooKeeper
+from benchmarks.processes import find_program
+
+PEERS: dict[str, type[Peer]] = {
+    peer.name: peer  # type: ignore[type-abstract]
+    for peer in (Namestore, Etcd, ZooKeeper, Postgres, ReplicatedPostgres, Redis)
+}
+
+
+def missing(needs: Needs) -> tuple[list[str], list[str]]:
+    """Debian packages and Python packages that would have to be installed."""
+    debian = {p for program, p in needs.programs.items() if find_program(program) is None}
+    python = {p for module, p in needs.modules.items() if not importlib.util.find_spec(module)}
+    return sorted(debian), sorted(python)
