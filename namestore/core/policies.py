@@ -93,11 +93,13 @@ class Policy:
         profile: The canonical form.
         length_min: Code points of the canonical form; at least 1.
         length_max: Code points of the canonical form; at most 512, and so are its bytes.
-        squeeze: Labels that differ only in case and in runs of `-`, `_` and `.` exclude each other.
+        squeeze: Labels that differ only in case and in `-`, `_` and `.` exclude each other.
+            Not with the profile `email`.
         look_alikes: Labels that look alike (UTS #39) exclude each other.
         reserved: Words nobody may register; `*` stands for any characters, `?` for one. No word
             twice; their order means nothing, and `policy_from` of namestore.policy sorts them.
-        reserved_shipped: The list that comes with namestore is reserved as well.
+        reserved_shipped: The list that comes with namestore is reserved as well. Not with the
+            profile `email`.
         hold_back: After a release.
         redirect_after_rename: A look-up of the old name says the new one, until somebody takes it.
         names_per_owner_max: 0: as many as they like.
@@ -151,6 +153,9 @@ class Policy:
         self._check_email()
 
     def _check_email(self) -> None:
+        for name in ("squeeze", "reserved_shipped"):
+            if getattr(self, name) and self.profile is Profile.EMAIL:
+                _refuse(f"policy.{name}", "is for names and not for addresses; set it to false")
         for name in ("email_tag_domains", "email_dotless_domains"):
             domains = getattr(self, name)
             _check_words(f"policy.{name}", domains, EMAIL_DOMAINS_MAX, EMAIL_DOMAIN_CHARS_MAX)

@@ -1,0 +1,150 @@
+"""Whether a label may be registered under a policy, and everything the registry must keep of it.
+
+A label is judged once, by the node that takes the call, before the log; the log carries what was
+found. The judgement depends on the label, the policy and the tables (`tables_version`), and on
+nothing else: not on the names that exist. Whether a name is taken, or looks like one that is, the
+registry decides, by comparing what is given here byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from namestore.core.limits import LABEL_BYTES_MAX
+from namestore.core.policies import Policy, Profile
+from namestore.errors import InvalidName
+from namestore.policy.addresses import email_form
+from namestore.policy.folding import squeeze
+from namestore.policy.profiles import canonical_exact, canonical_slug, canonical_username
+from namestore.policy.refusing import Reason, invalid, shown
+from namestore.policy.reserved import Hit, Reserved
+from namestore.policy.skeletons import skeleton
+from namestore.policy.tables import shipped_words
+
+# A canonical form of at most 512 bytes is made of fewer characters; more are not looked at.
+LABEL_CHARS_MAX = 4 * LABEL_BYTES_MAX
+
+_FORMS: dict[Profile, Callable[[str], str]] = {
+    Profile.EXACT: canonical_exact,
+    Profile.SLUG: canonical_slug,
+    Profile.USERNAME: canonical_username,
+}
+
+
+class Judged(NamedTuple):
+    """A label that may be registered if nobody holds it.
+
+    Attributes:
+        original: As it was given; to be shown.
+        canonical: What it is stored and compared as.
+        skeleton: What no other label may equal; None: the policy does not refuse look-alikes. Of
+            the squeezed form where the policy squeezes, so that it says all that `squeezed` says.
+        squeezed: What no other label may equal; None: the policy does not squeeze.
+    """
+
+    original: str
+    canonical: str
+    skeleton: str | None
+    squeezed: str | None
+
+    @property
+    def key(self) -> str | None:
+        """What one unique index besides that of canonical names has to hold; None: none needed."""
+        return self.squeezed if self.skeleton is None else self.skeleton
+
+
+class Refusal(NamedTuple):
+    """A label that nobody may register.
+
+    Attributes:
+        reason: For programs.
+        message: For people: what is wrong, and what to do.
+        word: The reserved word that was met, as the policy writes it; empty: none.
+    """
+
+    reason: Reason
+    message: str
+    word: str = ""
+
+
+class Judge:
+    """One policy, made ready to judge. Immutable; safe to use from any thread.
+
+    Making one takes milliseconds, so it is kept as long as the policy is in force.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        """Prepares the policy.
+
+        Raises:
+            InvalidRequest: A reserved word or a domain in it that cannot be.
+        """
+        self.policy = policy
+        shipped = shipped_words() if policy.reserved_shipped else ()
+        self._reserved = Reserved((*policy.reserved, *shipped), policy.squeeze)
+        self._form = _FORMS.get(policy.profile) or email_form(
+            policy.email_tag_domains, policy.email_dotless_domains
+        )
+
+    def canonical(self, label: str) -> str:
+        """The canonical form alone: for looking up, releasing and changing names that exist.
+
+        Lengths within 512 bytes and reserved words do not matter here, so that a name registered
+        under an earlier policy can still be reached.
+
+        Raises:
+            InvalidName: The label has no canonical form; `metadata["reason"]` is a `Reason`.
+        """
+        if not label:
+            raise invalid(Reason.EMPTY, "the label is empty; write at least one character")
+        if len(label) > LABEL_CHARS_MAX:
+            raise invalid(
+                Reason.TOO_LONG, f"the label has {len(label)} characters; it is far too long"
+            )
+        canonical = self._form(label)
+        if len(canonical) * 4 > LABEL_BYTES_MAX and len(canonical.encode()) > LABEL_BYTES_MAX:
+            raise invalid(
+                Reason.TOO_LONG,
+                f"{shown(label)} has {len(canonical.encode())} bytes of UTF-8; at most "
+                f"{LABEL_BYTES_MAX} are allowed",
+            )
+        return canonical
+
+    def judge(self, label: str) -> Judged | Refusal:
+        """Everything the registry must keep of a label, or why nobody may register it."""
+        policy = self.policy
+        try:
+            canonical = self.canonical(label)
+        except InvalidName as error:
+            return Refusal(Reason(error.metadata["reason"]), error.message)
+        if not policy.length_min <= len(canonical) <= policy.length_max:
+            return self._refuse_length(label, canonical)
+        if hit := self._reserved.find(canonical):
+            return _refuse_reserved(label, hit)
+        squeezed = squeeze(canonical) if policy.squeeze else None
+        if not policy.look_alikes:
+            return Judged(label, canonical, None, squeezed)
+        looks = skeleton(squeezed or canonical)
+        if not looks:
+            return Refusal(
+                Reason.NOTHING_VISIBLE,
+                f"{shown(label)} has no visible character; write one that can be seen",
+            )
+        return Judged(label, canonical, looks, squeezed)
+
+    def _refuse_length(self, label: str, canonical: str) -> Refusal:
+        length, smallest, largest = len(canonical), self.policy.length_min, self.policy.length_max
+        reason = Reason.TOO_SHORT if length < smallest else Reason.TOO_LONG
+        return Refusal(
+            reason, f"{shown(label)} has {length} characters; {smallest} to {largest} are allowed"
+        )
+
+
+def _refuse_reserved(label: str, hit: Hit) -> Refusal:
+    relation = "looks like" if hit.looks_only else "is covered by"
+    return Refusal(
+        Reason.RESERVED_WORD,
+        f"{shown(label)} {relation} the reserved word {shown(hit.word)}; choose another",
+        hit.word,
+    )
