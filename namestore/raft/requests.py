@@ -34,6 +34,8 @@ _EXPIRE_EVERY_S = 0.02
 # Commands in one message to the leader, unless one caller's are more. Few, as an answer can be
 # two hundred times as large: refusals carry the records in the way.
 _FORWARD_BYTES = 32 * 1024
+# Messages from other nodes that are known again when a network repeats them.
+_REMEMBERED_FORWARDS = 4096
 
 
 class Requests(ReadIndex):
@@ -43,6 +45,7 @@ class Requests(ReadIndex):
         bounds = settings.bounds
         self.proposals = Proposals(bounds.pending_commands, bounds.pending_bytes)
         self._expire_at = 0.0
+        self._taken_in: dict[tuple[str, int], None] = {}
         self._leaderless_since: float | None = settings.seams.clock()
         super().__init__(transport, settings)
         self._handlers |= {
@@ -151,6 +154,11 @@ class Requests(ReadIndex):
 
     def _on_forward(self, peer: str, message: Message) -> None:
         number, commands = message["request"], message["commands"]
+        if (peer, number) in self._taken_in:
+            return  # repeated on its way: refusing it would say "certainly not" of the first
+        self._taken_in[(peer, number)] = None
+        if len(self._taken_in) > _REMEMBERED_FORWARDS:
+            del self._taken_in[next(iter(self._taken_in))]
 
         def done(answer: list[Decision] | NamestoreError) -> None:
             self._send(peer, _forward_result(number, answer))

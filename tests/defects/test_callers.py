@@ -163,6 +163,25 @@ def test_overloaded_is_said_only_of_what_was_never_handed_on() -> None:
     assert alice.granted or isinstance(alice.heard[0], OutcomeUnknown)
 
 
+def test_a_forward_that_the_network_repeats_is_taken_once() -> None:
+    """The second copy meets a queue that the first has filled: "certainly not applied" would be
+    said of what is about to be applied."""
+    cluster = OurCluster("abc", Bounds(pending_commands=1, entry_commands=1))
+    cluster.start()
+    cluster.first_leader("a")
+    alice = cluster.write("b", "n:alice", "bob")
+    cluster.turn("b")
+    messages = cluster.take("b", "a")
+    cluster.put("b", "a", [message for message in messages for _ in "twice"])
+    cluster.cut("a", "c")
+    cluster.deliver("b", "a")
+    cluster.deliver("a", "b")
+    assert not any(isinstance(heard, Unavailable) for heard in alice.heard)
+    cluster.heal("a", "c")
+    cluster.settle()
+    assert alice.granted
+
+
 def _proposal(cluster: OurCluster, name: str) -> Proposal:
     command = encode_command(Register(name.encode(), Wanted(name, name, "u")))
     return Proposal([command], cluster.now + 100, lambda _: None)

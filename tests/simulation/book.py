@@ -92,3 +92,21 @@ class Book:
             elif log.peek_term(config.index) == config.term:
                 return config
         return self._configs[(0, 0)]
+
+    def left_behind(self, hosts: list[Any]) -> list[str]:
+        """Those who count no more, and go on by a membership that counts them.
+
+        Whoever knows no leader by name asks in vain; they are left out.
+        """
+        newest = self.newest
+        found: list[str] = []
+        leading = [other for other in hosts if other.leads]
+        leader = max(leading, key=lambda other: other.term, default=None)
+        for host in hosts:
+            disk = (host.node_id, host.drive.incarnation)
+            if not host.running or disk in newest.voters.items() or disk not in self.once_voters:
+                continue
+            config = self.in_force(host.log)
+            if disk in config.voters.items() and leader and leader.node_id in config.members:
+                found.append(host.node_id)
+        return found

@@ -162,14 +162,14 @@ class Run:
         """Whatever was begun is carried out, and whoever was removed knows it."""
 
         def done() -> bool:
-            return not self.operators.busy and not self.watch.left_behind()
+            return not self.operators.busy and not self.watch.book.left_behind(self.hosts)
 
         self.world.run(self.world.now + _CHANGES_WITHIN_S, done)
         if not done():
             raise Violation(
                 "liveness",
                 f"not carried out: {self.operators.busy}; "
-                f"removed and not told: {self.watch.left_behind()}",
+                f"removed and not told: {self.watch.book.left_behind(self.hosts)}",
             )
 
     def _check_quiet(self) -> None:

@@ -28,6 +28,7 @@ from namestore.raft.following import KIND_MEMBERSHIP
 from namestore.raft.replica import Role
 from namestore.storage.interfaces import LogEntry
 from tests.simulation.book import Book
+from tests.simulation.digests import digest_of, mark
 
 
 class Violation(AssertionError):
@@ -85,7 +86,7 @@ class Watch:
 
     def died(self, host: Any) -> None:
         """A process is gone; its state may have lost its newest changes."""
-        self._state[host.node_id] = _digest(host.state)
+        self._state[host.node_id] = digest_of(host.state)
 
     def wiped(self, host: Any) -> None:
         """A machine gets an empty disk: what the old one had acknowledged, it had."""
@@ -155,28 +156,13 @@ class Watch:
     def _check_majority(self, host: Any, commit: int) -> None:
         term, config = host.log.peek_term(commit), self.book.in_force(host.log)
         disks = {(other.node_id, other.drive.incarnation): other.log for other in self.hosts}
-        holders = [d for d, log in (disks | self._gone).items() if _holds(log, commit, term)]
+        holders = [d for d, log in (disks | self._gone).items() if log.has_durably(commit, term)]
         if not config.majority(holders):
             raise Violation(
                 "commit on a majority",
                 f"{host.node_id} in term {host.engine.term} calls entry {commit} committed, and of "
                 f"{sorted(config.voters)} only {sorted(holders)} hold it durably",
             )
-
-    def left_behind(self) -> list[str]:
-        """Those who count no more, and go on by a membership that counts them."""
-        newest, found = self.book.newest, []
-        for host in self.hosts:
-            disk = (host.node_id, host.drive.incarnation)
-            if (
-                not host.running
-                or disk in newest.voters.items()
-                or disk not in self.book.once_voters
-            ):
-                continue
-            if disk in self.book.in_force(host.log).voters.items():
-                found.append(host.node_id)
-        return found
 
     # -- changes ----------------------------------------------------------------------------
 
@@ -213,7 +199,7 @@ class Watch:
         digest = self._state.get(host.node_id, 0)
         values = state.peek()
         for key in keys:
-            digest += _mark(key, changes[key]) - _mark(key, values.get(key))
+            digest += mark(key, changes[key]) - mark(key, values.get(key))
         write(changes, meta)
         self._state[host.node_id] = digest
         self._check_state(host, meta.applied_index)
@@ -222,7 +208,7 @@ class Watch:
         """A snapshot replaces a state."""
         install(directory)
         self.snapshots += 1
-        self._state[host.node_id] = _digest(host.state)
+        self._state[host.node_id] = digest_of(host.state)
         self._note("installs", host.node_id, host.state.meta.applied_index)
         self._check_state(host, host.state.meta.applied_index)
 
@@ -233,7 +219,7 @@ class Watch:
 
     def end(self, hosts: list[Any]) -> None:
         """Everything is quiet: all states are equal, and are what was counted."""
-        digests = {host.node_id: _digest(host.state) for host in hosts}
+        digests = {host.node_id: digest_of(host.state) for host in hosts}
         if len(set(digests.values())) != 1:
             raise Violation("equal states", f"the replicas differ at the end: {digests}")
         for host in hosts:
@@ -290,23 +276,3 @@ class Watch:
 
     def _note(self, *what: Any) -> None:
         self.trail.update(repr(what).encode())
-
-
-def _holds(log: Any, index: int, term: int | None) -> bool:
-    entry = log.durable_entry(index)
-    if entry is None:
-        return bool(index <= log.durable_last_index)  # dropped: the state has it
-    return bool(entry.term == term)
-
-
-def _mark(key: bytes, value: bytes | None) -> int:
-    """A number for a key with its value. Sums of these tell states apart, in any order."""
-    if value is None:
-        return 0
-    digest = hashlib.blake2b(value, key=hashlib.blake2b(key, digest_size=32).digest())
-    return int.from_bytes(digest.digest()[:16], "big")
-
-
-def _digest(state: Any) -> int:
-    """Of every key and value of a state."""
-    return sum(_mark(key, value) for key, value in state.peek().items())

@@ -208,6 +208,13 @@ class MemoryLog(LmdbLog):
             return None
         return decode_entry(index, self._written(index))
 
+    def has_durably(self, index: int, term: int | None) -> bool:
+        """The entry of that index and term survives a crash, here or in the state."""
+        entry = self.durable_entry(index)
+        if entry is None:
+            return index <= self.durable_last_index
+        return entry.term == term
+
     def peek(self, index: int) -> LogEntry | None:
         """The entry that was put there, synced or not, whatever happened to the disk since."""
         if not self.first_index <= index <= self.last_index:
