@@ -15,7 +15,9 @@ import os
 import queue
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -177,6 +179,7 @@ class AsyncDriver(Driver):
     def __init__(self, network: Network, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
         super().__init__(network)
         self._sleep = sleep
+        self._inbox: _Inbox | None = None
 
     async def run(self, operation: Operation[ResultT]) -> ResultT:
         """Runs an operation to its end. Cancelling it gives the attempt under way up."""
@@ -210,26 +213,54 @@ class AsyncDriver(Driver):
         return None
 
     async def _send(self, send: Send) -> Message | Failure:
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Message | Failure] = loop.create_future()
-
-        def settle(answer: Message | Failure) -> None:
-            if not answered.done():
-                answered.set_result(answer)
-
-        def done(answer: Message | Failure) -> None:
-            # A loop that was closed meanwhile has nobody left who waits.
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, answer)
-
+        inbox = self._inbox_of(asyncio.get_running_loop())
+        answered: asyncio.Future[Message | Failure] = inbox.loop.create_future()
         cancel = self._network().submit(
-            send.endpoint, send.method, send.request, send.timeout, done
+            send.endpoint, send.method, send.request, send.timeout, partial(inbox.put, answered)
         )
         try:
             return await answered
         finally:
             if not answered.done() or answered.cancelled():
                 cancel()
+
+    def _inbox_of(self, loop: asyncio.AbstractEventLoop) -> _Inbox:
+        inbox = self._inbox
+        if inbox is None or inbox.loop is not loop:
+            # The one of another loop lives on in the calls that wait there.
+            inbox = self._inbox = _Inbox(loop)
+        return inbox
+
+
+class _Inbox:
+    """Answers for the tasks of one loop: one wake-up for all that came until it was heard.
+
+    Takes no lock: `put` looks at the flag after it appended, and `_deliver` clears the flag before
+    it takes, so an answer that finds the flag set is taken by a delivery that is still to come.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._answers: deque[tuple[asyncio.Future[Message | Failure], Message | Failure]] = deque()
+        self._woken = False
+
+    def put(self, answered: asyncio.Future[Message | Failure], answer: Message | Failure) -> None:
+        """Has a future of the loop settled. Any thread."""
+        self._answers.append((answered, answer))
+        if self._woken:
+            return
+        self._woken = True
+        try:
+            self.loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:
+            self._answers.clear()  # the loop was closed: nobody is left who waits
+
+    def _deliver(self) -> None:
+        self._woken = False
+        while self._answers:
+            answered, answer = self._answers.popleft()
+            if not answered.done():
+                answered.set_result(answer)
 
 
 def _unanswered(send: Send) -> NoAnswer:

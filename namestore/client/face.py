@@ -15,6 +15,7 @@ from namestore.client.grpc_network import GrpcNetwork
 from namestore.client.network import Network
 from namestore.client.requests import checked_timeout
 from namestore.client.session import Session
+from namestore.client.sharing import SharingNetwork
 
 DriverT = TypeVar("DriverT", bound=Driver)
 
@@ -30,7 +31,9 @@ class Face(Generic[DriverT]):
     def __init__(self, endpoints: str | Sequence[str], *, timeout: float = 5.0) -> None:
         addresses = parse_endpoints(endpoints)
         seconds = checked_timeout(timeout)
-        self._assemble(Session(Endpoints(addresses, Random()), seconds), GrpcNetwork())
+        self._assemble(
+            Session(Endpoints(addresses, Random()), seconds), SharingNetwork(GrpcNetwork())
+        )
 
     @classmethod
     def over(cls, network: Network, session: Session, *, close_at_exit: bool = False) -> Self:

@@ -39,6 +39,9 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # A stream may be open for ever: a connection that leads nowhere is noticed.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
     # 1000 records with their longest names and payloads fit.
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
 ]
@@ -134,14 +137,15 @@ class GrpcNetwork:
         """See `Network.stream`."""
         peer = self._peer(endpoint)
         call = _open(lambda: peer.invoker(method)(request))
+        return _messages(peer, call), call.cancel
 
-        def messages() -> Iterator[Message]:
-            try:
-                yield from call
-            except grpc.RpcError as error:
-                raise peer.failure(error) from error
-
-        return messages(), call.cancel
+    def converse(
+        self, endpoint: str, method: Method[Any, Any], requests: Iterator[Message]
+    ) -> tuple[Iterator[Message], Callable[[], None]]:
+        """See `Conversing.converse`."""
+        peer = self._peer(endpoint)
+        call = _open(lambda: peer.invoker(method)(requests))
+        return _messages(peer, call), call.cancel
 
     def close(self) -> None:
         """See `Network.close`."""
@@ -188,6 +192,13 @@ def failure_of(
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return NoAnswer(endpoint, Silence.TIMED_OUT, "does not answer in time")
     return NoAnswer(endpoint, Silence.LOST, describe(code, text))
+
+
+def _messages(peer: _Peer, call: Any) -> Iterator[Message]:
+    try:
+        yield from call
+    except grpc.RpcError as error:
+        raise peer.failure(error) from error
 
 
 def _open(start: Callable[[], Any]) -> Any:

@@ -62,6 +62,7 @@ CONFIRM = _write("Confirm", registry.ConfirmRequest, registry.ConfirmResponse)
 RENAME = _write("Rename", registry.RenameRequest, registry.RenameResponse)
 LOOKUP = _read("Lookup", registry.LookupRequest, registry.LookupResponse)
 LOOKUP_MANY = _read("LookupMany", registry.LookupManyRequest, registry.LookupManyResponse)
+SESSION = _write("Session", registry.SessionRequest, registry.SessionResponse)
 LIST = _read("List", registry.ListRequest, registry.ListResponse)
 WATCH = _read("Watch", registry.WatchRequest, registry.Event)
 STATUS = Method(

@@ -1,7 +1,7 @@
 """The seam to the network: one attempt at one endpoint, and the effects that ask for it.
 
-Nothing here retries, chooses an endpoint or knows what a name is; that is `session`. A layer that
-lets concurrent calls share one frame fits between a driver and a `Network`, as a `Network` itself.
+Nothing here retries, chooses an endpoint or knows what a name is; that is `session`. The layer that
+lets concurrent calls share round trips, `sharing`, is a `Network` around another one.
 
 Invariant: an attempt ends in exactly one of three ways: an answer; an error that a namestore
 server stated itself; or `NoAnswer`, after which nobody here knows what the server did.
@@ -24,6 +24,7 @@ class Silence(Enum):
     """How an attempt ended without an answer of a namestore server."""
 
     LOST = auto()  # no connection, or it broke
+    UNSENT = auto()  # it never left the client: certainly not applied
     TIMED_OUT = auto()  # nothing came in time
     FOREIGN = auto()  # something answered that does not know the method, or not the protocol
 
@@ -86,6 +87,20 @@ class Network(Protocol):
 
     def close(self) -> None:
         """Gives up what is under way and frees everything. May be called twice."""
+        ...
+
+
+class Conversing(Network, Protocol):
+    """A network that also carries streams in both directions."""
+
+    def converse(
+        self, endpoint: str, method: Method[Any, Any], requests: Iterator[Message]
+    ) -> tuple[Iterator[Message], Callable[[], None]]:
+        """Opens a stream that sends what `requests` yields, on a thread of its own.
+
+        Returns:
+            What comes back (blocking, raising as `call` does), and what ends it.
+        """
         ...
 
 

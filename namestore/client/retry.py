@@ -63,14 +63,16 @@ def may_have_been_applied(failure: Failure, *, was_sent: bool) -> bool:
             return was_sent
         case NoAnswer(silence=silence):
             # FOREIGN: the peer said that it does not know the method.
-            return was_sent and silence is not Silence.FOREIGN
+            return was_sent and silence not in (Silence.FOREIGN, Silence.UNSENT)
         case _:
             return False
 
 
 def blames_endpoint(failure: Failure) -> bool:
     """True if other calls had better avoid the endpoint for a while."""
-    return isinstance(failure, (NoAnswer, ShuttingDown))
+    if isinstance(failure, NoAnswer):
+        return failure.silence is not Silence.UNSENT
+    return isinstance(failure, ShuttingDown)
 
 
 def settles(failure: NamestoreError) -> bool:

@@ -1,0 +1,186 @@
+"""Which calls are sent together, and which are not."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from namestore.client import lanes as bounds
+from namestore.client import methods
+from namestore.client.lanes import Call, Kind, Lanes
+from namestore.errors import Overloaded
+from namestore.v1 import registry_pb2 as pb
+
+
+def call(name: str = "user:a", kind: Kind = Kind.WRITE, deadline: float = 10.0) -> Call:
+    def done(answer: Any) -> None:
+        raise AssertionError("lanes tell nobody anything")
+
+    request = pb.RegisterRequest(name=name)
+    return Call(kind, "register", methods.REGISTER, request, deadline, done)
+
+
+def test_a_lone_call_goes_at_once() -> None:
+    """Nothing is under way: a frame of one, and nothing to wait for."""
+    lanes = Lanes()
+    lone = call()
+    assert lanes.put(lone)
+    assert lanes.take() == [lone]
+    assert lanes.take() == []
+    assert lanes.answered([lone.number]) == ([lone], False)
+
+
+def test_calls_gather_while_frames_are_under_way() -> None:
+    """They go together with the first answer that makes room, in the order in which they came."""
+    lanes = Lanes()
+    first = [call() for _ in range(bounds.FRAMES_UNDER_WAY_MAX)]
+    for each in first:
+        assert lanes.put(each)
+        assert lanes.take() == [each]
+    later = [call(f"user:{n}") for n in range(50)]
+    assert [lanes.put(each) for each in later] == [False] * 50
+    assert lanes.take() == []
+    assert lanes.answered([first[0].number]) == ([first[0]], True)
+    assert lanes.take() == later
+    assert lanes.take() == []
+
+
+def test_a_frame_is_under_way_until_its_last_call_has_ended() -> None:
+    """However its calls end: answered, given up, or late."""
+    lanes = Lanes()
+    others = [call() for _ in range(bounds.FRAMES_UNDER_WAY_MAX - 1)]
+    for other in others:
+        lanes.put(other)
+        lanes.take()
+    three = [call(deadline=5.0), call(), call()]
+    for each in three:
+        lanes.put(each)
+    assert lanes.take() == three
+    waits = call()
+    assert not lanes.put(waits)
+    assert lanes.give_up(three[1])
+    assert lanes.take() == []
+    assert lanes.expire(5.0) == ([three[0]], 10.0, False)
+    assert lanes.answered([three[2].number]) == ([three[2]], True)
+    assert lanes.take() == [waits]
+
+
+def test_a_frame_is_bounded_in_calls() -> None:
+    """The rest waits for its turn."""
+    lanes = Lanes()
+    calls = [call() for _ in range(bounds.FRAME_CALLS_MAX + 1)]
+    for each in calls:
+        lanes.put(each)
+    assert lanes.take() == calls[:-1]
+    assert lanes.take() == calls[-1:]
+
+
+def test_a_frame_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for a single call that is larger by itself."""
+    monkeypatch.setattr(bounds, "FRAME_BYTES_MAX", 100)
+    monkeypatch.setattr(bounds, "FRAMES_UNDER_WAY_MAX", 10)
+    lanes = Lanes()
+    small = [call("user:" + "x" * 30) for _ in range(4)]
+    large = call("user:" + "x" * 200)
+    for each in (*small[:3], large, small[3]):
+        lanes.put(each)
+    assert lanes.take() == small[:2]
+    assert lanes.take() == small[2:3]
+    assert lanes.take() == [large]
+    assert lanes.take() == small[3:]
+
+
+def test_a_call_never_waits_for_one_of_another_kind() -> None:
+    """Writes under way, and as many as may be: reads go out all the same."""
+    lanes = Lanes()
+    for _ in range(bounds.FRAMES_UNDER_WAY_MAX):
+        lanes.put(call())
+        lanes.take()
+    lanes.put(call())
+    reads = [call(kind=Kind.LINEARIZABLE_READ), call(kind=Kind.STALE_READ)]
+    assert [lanes.put(read) for read in reads] == [True, True]
+    assert lanes.take() == reads
+
+
+def test_a_call_given_up_in_the_queue_is_not_sent() -> None:
+    """Nobody waits for it, so nobody is asked."""
+    lanes = Lanes()
+    gone, stays = call(), call()
+    lanes.put(gone)
+    lanes.put(stays)
+    assert lanes.give_up(gone)
+    assert not lanes.give_up(gone)
+    assert lanes.take() == [stays]
+
+
+def test_an_answer_to_a_call_given_up_is_nobodys() -> None:
+    """As is one to a call that never was."""
+    lanes = Lanes()
+    gone = call()
+    lanes.put(gone)
+    lanes.take()
+    lanes.give_up(gone)
+    assert lanes.answered([gone.number, 4711]) == ([None, None], False)
+
+
+def test_calls_end_at_their_deadlines() -> None:
+    """Sent or not, each at its own; the next deadline of those left is told."""
+    lanes = Lanes()
+    sent, sent_longer = call(deadline=3.0), call(deadline=8.0)
+    lanes.put(sent)
+    lanes.put(sent_longer)
+    lanes.take()
+    waiting, waiting_longer = call(deadline=4.0), call(deadline=9.0)
+    lanes.put(waiting)
+    lanes.put(waiting_longer)
+    assert lanes.expire(2.0) == ([], 3.0, True)
+    assert lanes.expire(4.0) == ([sent, waiting], 8.0, True)
+    assert lanes.take() == [waiting_longer]
+    assert lanes.expire(100.0) == ([sent_longer, waiting_longer], inf, False)
+    assert lanes.fail_all() == []
+
+
+def test_what_waits_is_bounded_in_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it a call hears OVERLOADED at once; room comes back when one leaves the queue."""
+    monkeypatch.setattr(bounds, "WAITING_CALLS_MAX", 3)
+    lanes = Lanes()
+    calls = [call() for _ in range(3)]
+    for each in calls:
+        lanes.put(each)
+    with pytest.raises(Overloaded, match="3 calls of this client wait"):
+        lanes.put(call())
+    lanes.give_up(calls[0])
+    lanes.put(call())
+    lanes.take()
+    for _ in range(3):
+        lanes.put(call())
+    with pytest.raises(Overloaded):
+        lanes.put(call())
+
+
+def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large requests count for what they are."""
+    monkeypatch.setattr(bounds, "WAITING_BYTES_MAX", 250)
+    lanes = Lanes()
+    lanes.put(call("user:" + "x" * 200))
+    with pytest.raises(Overloaded):
+        lanes.put(call("user:" + "x" * 100))
+    lanes.take()
+    lanes.put(call("user:" + "x" * 100))
+
+
+def test_all_can_be_failed_at_once() -> None:
+    """Those that were sent are told apart by their number; afterwards nothing is under way."""
+    lanes = Lanes()
+    sent, waiting = call(), call()
+    lanes.put(sent)
+    lanes.take()
+    lanes.put(waiting)
+    assert lanes.fail_all() == [sent, waiting]
+    assert sent.number > 0
+    assert waiting.number == 0
+    fresh = call()
+    assert lanes.put(fresh)
+    assert lanes.take() == [fresh]
