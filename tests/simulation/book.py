@@ -53,6 +53,8 @@ class Book:
         self.committed = [founding]
         # Disks that have ever counted in a committed membership.
         self.once_voters: set[Disk] = set()
+        # Disks to the lives of their processes that know they count, or knew it.
+        self._counted: dict[Disk, int] = {}
 
     @property
     def newest(self) -> Config:
@@ -74,12 +76,23 @@ class Book:
         config = Config(entry.index, entry.term, voters, members)
         return self._configs.setdefault((entry.index, entry.term), config)
 
-    def commits(self, entry: LogEntry) -> None:
+    def commits(self, entry: LogEntry, hosts: list[Any]) -> None:
         """An entry is committed."""
         config = self.read(entry)
-        if config is not None and config.index > self.newest.index:
-            self.committed.append(config)
-            self.once_voters |= set(config.voters.items())
+        if config is None or config.index <= self.newest.index:
+            return
+        self.committed.append(config)
+        self.once_voters |= set(config.voters.items())
+        for host in hosts:
+            disk = (host.node_id, host.drive.incarnation)
+            if host.running and disk in config.voters.items():
+                self._counted[disk] = host.lives
+
+    def counts_from(self, host: Any) -> None:
+        """A process starts, and knows whether it counts."""
+        disk = (host.node_id, host.drive.incarnation)
+        if disk in self.in_force(host.log).voters.items():
+            self._counted[disk] = host.lives
 
     def in_force(self, log: Any) -> Config:
         """What a log goes by."""
@@ -94,7 +107,7 @@ class Book:
         return self._configs[(0, 0)]
 
     def left_behind(self, hosts: list[Any]) -> list[str]:
-        """Those who count no more, and go on by a membership that counts them.
+        """Those who count no more and do not know it, or go on although they learned it.
 
         Whoever knows no leader by name asks in vain; they are left out.
         """
@@ -107,6 +120,8 @@ class Book:
             if not host.running or disk in newest.voters.items() or disk not in self.once_voters:
                 continue
             config = self.in_force(host.log)
-            if disk in config.voters.items() and leader and leader.node_id in config.members:
+            told = disk not in config.voters.items()
+            may_ask = leader is not None and leader.node_id in config.members
+            if self._counted.get(disk) == host.lives if told else may_ask:
                 found.append(host.node_id)
         return found

@@ -42,6 +42,7 @@ def _members(plan: Plan, rng: random.Random) -> Plan:
         "shrink": rng.choice([3.0, 6.0]),
         "replace": rng.choice([4.0, 10.0]),
         "move": rng.choice([8.0, 20.0]),
+        "meddle": rng.choice([0.5, 2.0]),
     }
     wanted = {kind: mean for kind, mean in every.items() if rng.random() < 0.7}
     return replace(plan, spares=rng.choice([1, 2, 2, 3]), every=plan.every | wanted)
@@ -54,7 +55,7 @@ def _grow_and_shrink(plan: Plan, rng: random.Random) -> Plan:
         size=3,
         spares=2,
         span=rng.choice([10.0, 20.0]),
-        every=plan.every | {"grow": 1.5, "shrink": rng.choice([3.0, 5.0])},
+        every=plan.every | {"grow": 1.5, "shrink": rng.choice([3.0, 5.0]), "meddle": 1.0},
     )
 
 

@@ -8,6 +8,8 @@ changes what was durable. A new drive is an empty one: it has another incarnatio
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 from namestore.errors import DiskDamaged
 from namestore.storage.damage import REMEDY
@@ -57,3 +59,36 @@ class Drive:
             self._unreadable = True
             self.damaged = "the identity"
         return self.damaged
+
+
+def hook(host: Any, drive: Drive) -> None:
+    """Every change passes by the watch, most of them also by what may kill the process."""
+    log, state, incoming, watch = drive.log, drive.state, drive.incoming, host.watch
+    append, write, install, begin = log.append, state.write, state.install, incoming.begin
+    incoming.begin = lambda snapshot_id, files: (  # type: ignore[method-assign]
+        watch.arrives(host, snapshot_id),
+        begin(snapshot_id, files),
+    )[1]
+    log.append = lambda entries: (watch.appends(host, entries), append(entries))[1]  # type: ignore[method-assign]
+    state.write = host.on_disk(  # type: ignore[method-assign]
+        "write", lambda changes, meta: watch.writes(host, changes, meta, write)
+    )
+    state.install = host.on_disk(  # type: ignore[method-assign]
+        "install", lambda directory: watch.installs(host, directory, install)
+    )
+    log.sync = host.on_disk("sync", _told(host, log))  # type: ignore[method-assign]
+    state.flush = host.on_disk("flush", state.flush)  # type: ignore[method-assign]
+
+
+def _told(host: Any, log: MemoryLog) -> Callable[[], None]:
+    sync = log.sync
+
+    def told() -> None:
+        sync()
+        if host.world.trace is not None:
+            host.world.say(
+                f"{host.node_id} synced {log.first_index}..{log.last_index}, "
+                f"term {log.term}, vote {log.voted_for}"
+            )
+
+    return told

@@ -114,6 +114,29 @@ class Faults:
         """A member gets another address."""
         self.operators.move()
 
+    def meddle(self) -> None:
+        """Something happens just where something is being changed, or to whoever leads it."""
+        busy = [host for host in self.hosts if host.node_id in self.operators.busy]
+        if not busy:
+            return
+        host = self.world.rng.choice([*busy, self._leader()])
+        what = self.world.rng.choice(["kill", "doom", "pause", "isolate", "cut", "stall"])
+        others = [node_id for node_id in self.ids if node_id != host.node_id]
+        other = self.world.rng.choice(others)
+        if what == "kill":
+            host.kill()
+        elif what == "doom":
+            host.doom = self.world.rng.randrange(1, 10)
+        elif what == "pause":
+            host.pause(self.world.rng.choice([0.7, 1.5, 3.0]))
+        elif what == "isolate":
+            self._split([host.node_id], [0.3, 2.0, 6.0])
+        elif what == "cut":
+            self.network.cut(host.node_id, other)
+            self._heal_later(host.node_id, other, [0.3, 2.0, 6.0])
+        else:
+            self._stall(other, host.node_id)
+
     def rot(self) -> None:
         """What a disk holds changes by itself, on a minority of the disks at most."""
         host = self._any()

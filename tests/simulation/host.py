@@ -23,7 +23,7 @@ from namestore.raft.settings import Identity, Seams, Settings
 from namestore.raft.transport.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.transport.messages import decode, encode
 from namestore.storage.reconcile import reconcile
-from tests.simulation.drive import Drive
+from tests.simulation.drive import Drive, hook
 from tests.simulation.machine import Killed, Machine
 from tests.simulation.transport import SimTransport
 from tests.support.history import Ask, Operation, Said
@@ -98,38 +98,15 @@ class EngineHost(Machine):
     def ends(self, error: NamestoreError) -> None:
         if isinstance(error, DiskDamaged) and self.drive.damaged:
             self.on, self.ended = False, "damaged"
-            self.watch.damage_found += 1
+            self.watch.distrusts(self)
             self.world.say(f"{self.node_id} does not trust its disk: {error}")
         else:
             super().ends(error)
 
     def _use(self, drive: Drive) -> None:
-        """Every change passes by the watch, most of them also by what may kill the process."""
         self.drive = drive
-        self.log, self.state, self.incoming = log, state, _ = drive.log, drive.state, drive.incoming
-        append, write, install = log.append, state.write, state.install
-        log.append = lambda entries: (self.watch.appends(self, entries), append(entries))[1]  # type: ignore[method-assign]
-        state.write = self.on_disk(  # type: ignore[method-assign]
-            "write",
-            lambda changes, meta: self.watch.writes(self, changes, meta, write),
-        )
-        state.install = self.on_disk(  # type: ignore[method-assign]
-            "install", lambda directory: self.watch.installs(self, directory, install)
-        )
-        log.sync = self.on_disk("sync", self._synced(log.sync))  # type: ignore[method-assign]
-        state.flush = self.on_disk("flush", state.flush)  # type: ignore[method-assign]
-
-    def _synced(self, sync: Callable[[], None]) -> Callable[[], None]:
-        def told() -> None:
-            sync()
-            if self.world.trace is not None:
-                log = self.log
-                self.world.say(
-                    f"{self.node_id} synced {log.first_index}..{log.last_index}, "
-                    f"term {log.term}, vote {log.voted_for}"
-                )
-
-        return told
+        self.log, self.state, self.incoming = drive.log, drive.state, drive.incoming
+        hook(self, drive)
 
     @property
     def disk_fails(self) -> bool:

@@ -34,7 +34,7 @@ KINDS = (
     "kill_voter",
 )
 # Changes of who belongs to the cluster, and of what is on its disks.
-CHANGES = ("grow", "shrink", "replace", "move")
+CHANGES = ("grow", "shrink", "replace", "move", "meddle")
 DAMAGES = ("rot", "rot_arrival", "empty")
 ALL = (*KINDS, *CHANGES, *DAMAGES)
 

@@ -115,7 +115,7 @@ class Run:
             self.watch.snapshots,
             sum(host.kills for host in self.hosts),
             self.watch.trail.hexdigest(),
-            dict(sorted(self.operators.counts.items())) | {"damage found": self.watch.damage_found},
+            dict(self.operators.counts + self.watch.counts),
         )
 
     # -- the end ----------------------------------------------------------------------------

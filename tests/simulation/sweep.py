@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ class Tally:
     snapshots: int = 0
     operations: int = 0
     seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, ending: Ending) -> None:
         """Counts a run in."""
@@ -43,15 +45,18 @@ class Tally:
         self.snapshots += result.snapshots
         self.operations += result.operations
         self.seconds += result.seconds
+        self.counts.update(result.counts)
 
     def summary(self) -> str:
         """One line."""
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
         wall = max(time.monotonic() - self.began, 1e-9)
         return (
             f"{self.seeds} seeds, {len(self.found)} violations, {self.events} events, "
             f"{self.messages} messages, {self.operations} operations, {self.elections} elections, "
             f"{self.kills} kills, {self.snapshots} snapshots, {self.seconds / 3600:.2f} simulated "
-            f"hours in {wall:.0f} s ({self.seconds / 3600 / wall:.4f} hours a second)"
+            f"hours in {wall:.0f} s ({self.seconds / 3600 / wall:.4f} hours a second); "
+            f"{counts}"
         )
 
 

@@ -20,6 +20,7 @@ states, and sees all nodes at once. The checks and where they come from:
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 from namestore.core.state import StateMeta
@@ -46,13 +47,14 @@ class Watch:
         committed_index: The last entry that anybody knew to be committed.
         trail: Everything noteworthy so far, hashed: two runs of one seed end with the same.
         book: Who counted when.
-        damage_found: How often a node did not trust its disk.
+        counts: What else happened, by name.
     """
 
     def __init__(self) -> None:
         self.hosts: list[Any] = []
         self.committed_index = 0
-        self.elections = self.messages = self.snapshots = self.damage_found = 0
+        self.elections = self.messages = self.snapshots = 0
+        self.counts: Counter[str] = Counter()
         self.book = Book(())
         self.trail = hashlib.blake2b(digest_size=16)
         self._leaders: dict[int, str] = {}
@@ -68,6 +70,7 @@ class Watch:
         self._seen_commit: dict[str, int] = {}
         self._states: dict[int, int] = {0: 0}
         self._state: dict[str, int] = {}
+        self._arrivals: set[tuple[str, bytes]] = set()
         self._found: Violation | None = None
 
     def begin(self, hosts: list[Any], founders: list[str]) -> None:
@@ -82,6 +85,7 @@ class Watch:
         if host.log.term < self._terms.get(host.node_id, 0):
             raise Violation("term kept", f"{host.node_id} has forgotten its term")
         self._check_state(host, host.state.meta.applied_index)
+        self.book.counts_from(host)
         self.turned(host)
 
     def died(self, host: Any) -> None:
@@ -93,6 +97,17 @@ class Watch:
         self._gone[(host.node_id, host.drive.incarnation)] = host.log
         self._terms.pop(host.node_id, None)
         self._state[host.node_id] = 0
+
+    def arrives(self, host: Any, snapshot_id: bytes) -> None:
+        """A snapshot begins to arrive, or goes on after a restart."""
+        if (host.node_id, snapshot_id) not in self._arrivals:
+            self._arrivals.add((host.node_id, snapshot_id))
+            self.counts["snapshots begun"] += 1
+
+    def distrusts(self, host: Any) -> None:
+        """A node does not trust its disk."""
+        self.counts["damage found"] += 1
+        self._note("damaged", host.node_id)
 
     def retires(self, host: Any) -> None:
         """A node ends because it was removed."""
@@ -142,7 +157,7 @@ class Watch:
             if self._committed.setdefault(index, entry) != entry:
                 raise Violation("committed for good", f"{node_id} commits another entry {index}")
             if index > self.committed_index:
-                self.book.commits(entry)
+                self.book.commits(entry, self.hosts)
         self._seen_commit[node_id] = commit
         if commit > self.committed_index:
             self._check_majority(host, commit)
