@@ -93,7 +93,10 @@ class Endpoints:
         those that failed lately, come last.
         """
         with self._lock:
-            start = self.addresses.index(self._leader() or self._current)
+            first = self._leader() or self._current
+            if first not in avoid and self._known[first].penalty_until <= now:
+                return first
+            start = self.addresses.index(first)
             turn = self.addresses[start:] + self.addresses[:start]
             return min(turn, key=lambda address: self._cost(address, now, avoid))
 

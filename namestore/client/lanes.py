@@ -102,9 +102,11 @@ class Lanes:
         self._number = 0
         self._waiting_calls = 0
         self._waiting_bytes = 0
+        # Somebody was told to `take`, and did not yet: one wake-up for all that came until then.
+        self._told = False
 
     def put(self, call: Call) -> bool:
-        """Takes a call in. True: a frame may be sent now.
+        """Takes a call in. True: somebody must `take` now.
 
         Raises:
             Overloaded: As much waits as may.
@@ -123,19 +125,20 @@ class Lanes:
             self._waiting_bytes += call.size
             lane = self._lanes[call.kind]
             lane.waiting.append(call)
-            return lane.frames < FRAMES_UNDER_WAY_MAX
+            return lane.frames < FRAMES_UNDER_WAY_MAX and self._tell()
 
     def take(self) -> list[Call]:
         """What is to be sent now, in one message: at most a frame of each lane. May be empty."""
         taken: list[Call] = []
         with self._lock:
+            self._told = False
             for lane in self._lanes.values():
                 if lane.may_send:
                     self._fill(lane, taken)
         return taken
 
     def answered(self, numbers: Iterable[int]) -> tuple[list[Call | None], bool]:
-        """Whose answers these are (None: nobody's any more), and whether a frame may be sent."""
+        """Whose answers these are (None: nobody's any more), and whether to `take` now."""
         calls: list[Call | None] = []
         with self._lock:
             for number in numbers:
@@ -143,7 +146,7 @@ class Lanes:
                 calls.append(call)
                 if call is not None:
                     self._settle(call)
-            return calls, any(lane.may_send for lane in self._lanes.values())
+            return calls, self._may_send()
 
     def give_up(self, call: Call) -> bool:
         """Nobody waits for it any more; it is not sent if it was not yet. False: it had ended."""
@@ -157,7 +160,7 @@ class Lanes:
         """Ends the calls whose time is up.
 
         Returns:
-            These calls; the next deadline of those left; and whether a frame may be sent.
+            These calls; the next deadline of those left; and whether to `take` now.
         """
         late: list[Call] = []
         earliest = inf
@@ -169,11 +172,12 @@ class Lanes:
                     earliest = min(earliest, call.deadline)
             for call in late:
                 self._drop(call)
-            return late, earliest, any(lane.may_send for lane in self._lanes.values())
+            return late, earliest, self._may_send()
 
     def fail_all(self) -> list[Call]:
         """Ends every call, the sent ones (they have a `number`) and those that still wait."""
         with self._lock:
+            self._told = False
             calls = self._all()
             for call in calls:
                 self._drop(call)
@@ -182,6 +186,13 @@ class Lanes:
         return calls
 
     # -- within, under the lock ---------------------------------------------------------------
+
+    def _may_send(self) -> bool:
+        return any(lane.may_send for lane in self._lanes.values()) and self._tell()
+
+    def _tell(self) -> bool:
+        told, self._told = self._told, True
+        return not told
 
     def _fill(self, lane: Lane, taken: list[Call]) -> None:
         """Moves a frame of the lane into `taken`: at least one call, unless all have ended."""

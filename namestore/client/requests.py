@@ -7,7 +7,6 @@ tables. Invariant: a write request carries a request_id, drawn here once unless 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -16,9 +15,8 @@ from google.protobuf.duration_pb2 import Duration
 from namestore.client.values import NewName
 from namestore.core.limits import REQUEST_ID_BYTES_MAX
 from namestore.errors import InvalidName, InvalidRequest
+from namestore.rpc.identities import REQUEST_ID_BYTES, draw_request_id
 from namestore.v1 import registry_pb2 as registry
-
-REQUEST_ID_BYTES = 16
 
 
 def drawn_request_id(given: object) -> bytes:
@@ -28,7 +26,7 @@ def drawn_request_id(given: object) -> bytes:
         InvalidRequest: An empty or too long one.
     """
     if given is None:
-        return os.urandom(REQUEST_ID_BYTES)
+        return draw_request_id()
     if not isinstance(given, bytes) or not 1 <= len(given) <= REQUEST_ID_BYTES_MAX:
         raise InvalidRequest(
             f"request_id must be 1 to {REQUEST_ID_BYTES_MAX} bytes", field="request_id"

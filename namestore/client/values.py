@@ -265,6 +265,8 @@ def members_from(messages: Iterable[cluster_pb2.Member]) -> tuple[MemberState, .
     return tuple(MemberState(m.node_id, m.raft_address, m.grpc_address, m.voter) for m in messages)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _ROLES = {
     cluster_pb2.FOLLOWER: NodeRole.FOLLOWER,
     cluster_pb2.CANDIDATE: NodeRole.CANDIDATE,
@@ -295,4 +297,4 @@ def _peer(message: cluster_pb2.PeerStatus) -> PeerState:
 
 
 def _time(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(tzinfo=UTC)
+    return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)

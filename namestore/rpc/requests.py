@@ -7,7 +7,6 @@ limits of `namestore.core.limits`; what they refuse names the field, in a batch 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from namestore.core.limits import (
 from namestore.core.names import canonical_name
 from namestore.errors import InvalidName, InvalidRequest, NotImplementedYet
 from namestore.rpc import pages
+from namestore.rpc.identities import draw_request_id
 from namestore.v1 import registry_pb2 as pb
 
 # Composing shrinks a text: at most three code points become one, and the shortest of those has two
@@ -33,12 +33,8 @@ _NAME_CHARS_MAX = 33 + 2 * LABEL_BYTES_MAX
 _DURATION_SECONDS_MAX = 315_576_000_000
 _DURATION_NANOS_MAX = 999_999_999
 
+# An identity for a request that came without one.
 DrawRequestId = Callable[[], bytes]
-
-
-def draw_request_id() -> bytes:
-    """Sixteen random bytes: an identity for a request that came without one."""
-    return os.urandom(16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,25 @@ def test_a_call_never_waits_for_one_of_another_kind() -> None:
         lanes.take()
     lanes.put(call())
     reads = [call(kind=Kind.LINEARIZABLE_READ), call(kind=Kind.STALE_READ)]
-    assert [lanes.put(read) for read in reads] == [True, True]
+    assert [lanes.put(read) for read in reads] == [True, False]
     assert lanes.take() == reads
+
+
+def test_one_wake_up_serves_all_that_came_until_it_was_heard() -> None:
+    """Who is to send is told once, however many calls come before it does."""
+    lanes = Lanes()
+    calls = [call() for _ in range(100)]
+    assert [lanes.put(each) for each in calls] == [True] + [False] * 99
+    assert lanes.take() == calls
+    assert lanes.put(call())
+
+
+def test_who_was_told_and_failed_is_told_again() -> None:
+    """A stream that ended does not take any more: the next one is told of the next call."""
+    lanes = Lanes()
+    assert lanes.put(call())
+    lanes.fail_all()
+    assert lanes.put(call())
 
 
 def test_a_call_given_up_in_the_queue_is_not_sent() -> None:
@@ -135,8 +152,8 @@ def test_calls_end_at_their_deadlines() -> None:
     waiting, waiting_longer = call(deadline=4.0), call(deadline=9.0)
     lanes.put(waiting)
     lanes.put(waiting_longer)
-    assert lanes.expire(2.0) == ([], 3.0, True)
-    assert lanes.expire(4.0) == ([sent, waiting], 8.0, True)
+    assert lanes.expire(2.0) == ([], 3.0, False)
+    assert lanes.expire(4.0) == ([sent, waiting], 8.0, False)
     assert lanes.take() == [waiting_longer]
     assert lanes.expire(100.0) == ([sent_longer, waiting_longer], inf, False)
     assert lanes.fail_all() == []
