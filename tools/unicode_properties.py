@@ -82,7 +82,7 @@ def _read(values: list[str]) -> tuple[str, bool]:
         if value.startswith("sc="):
             script, extensions = value[3:], ""
         elif value.startswith("scx="):
-            extensions = value[4:]
+            extensions = value[4:].replace("<script>", "")  # "<script>": as sc says, after all
         elif value in {"DI", "-DI"}:
             is_ignorable = value == "DI"
     return ("" if script == "Zzzz" else extensions or script), is_ignorable

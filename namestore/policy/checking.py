@@ -65,14 +65,25 @@ def check(policy: Policy, names: Iterable[str], held: bool = False) -> Iterator[
         if isinstance(judged, Refusal):
             yield _refused(name, judged)
             continue
-        key = judged.key or judged.canonical
-        # Equal texts share one object, so that most keys cost no memory of their own.
-        first = first_by_key.setdefault(name if key == name else key, name)
-        if first != name:
+        if first := _first_in_the_way(first_by_key, judged):
             yield _excluded(judge, judged, first)
         elif held and judged.canonical != name:
             message = f"{shown(name)} would be stored as {shown(judged.canonical)}"
             yield Finding(Conflict.MOVED, name, judged.canonical, message)
+
+
+def _first_in_the_way(first_by_key: dict[str, str], judged: Judged) -> str | None:
+    """The earlier label that has a key of this one; None: there is none, and now it has them."""
+    name = judged.original
+    keys = judged.keys or (judged.canonical,)
+    for key in keys:
+        first = first_by_key.get(key, name)
+        if first != name:
+            return first
+    for key in keys:
+        # Equal texts share one object, so that most keys cost no memory of their own.
+        first_by_key.setdefault(name if key == name else key, name)
+    return None
 
 
 def _refused(name: str, refusal: Refusal) -> Finding:

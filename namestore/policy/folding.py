@@ -20,5 +20,10 @@ def fold(text: str) -> str:
 
 
 def squeeze(text: str) -> str:
-    """`text` without regard to case and to `-`, `_` and `.`; of nothing but those, one `-`."""
-    return fold(_PUNCTUATION.sub("", text)) or "-"
+    """`text` without regard to case and to `-`, `_` and `.`."""
+    return fold(without_punctuation(text))
+
+
+def without_punctuation(text: str) -> str:
+    """`text` without `-`, `_` and `.`; of nothing but those, one `-`."""
+    return _PUNCTUATION.sub("", text) or "-"

@@ -15,7 +15,7 @@ from namestore.core.limits import LABEL_BYTES_MAX
 from namestore.core.policies import Policy, Profile
 from namestore.errors import InvalidName
 from namestore.policy.addresses import email_form
-from namestore.policy.folding import squeeze
+from namestore.policy.folding import squeeze, without_punctuation
 from namestore.policy.profiles import canonical_exact, canonical_slug, canonical_username
 from namestore.policy.refusing import Reason, invalid, shown
 from namestore.policy.reserved import Hit, Reserved
@@ -33,25 +33,33 @@ _FORMS: dict[Profile, Callable[[str], str]] = {
 
 
 class Judged(NamedTuple):
-    """A label that may be registered if nobody holds it.
+    """A label that may be registered if nobody holds it, or one of its `keys`.
 
     Attributes:
         original: As it was given; to be shown.
         canonical: What it is stored and compared as.
-        skeleton: What no other label may equal; None: the policy does not refuse look-alikes. Of
-            the squeezed form where the policy squeezes, so that it says all that `squeezed` says.
-        squeezed: What no other label may equal; None: the policy does not squeeze.
+        skeleton: What the canonical form looks like; None: the policy does not refuse look-alikes.
+            Where the policy squeezes, of the squeezed form: it then says all that `squeezed` says.
+        shown_skeleton: What the label looks like as it was given, where that is something else:
+            `paypaI` is shown with a capital I, which looks like the l of `paypal`.
+        squeezed: The label without its punctuation; None: the policy does not squeeze.
     """
 
     original: str
     canonical: str
     skeleton: str | None
+    shown_skeleton: str | None
     squeezed: str | None
 
     @property
-    def key(self) -> str | None:
-        """What one unique index besides that of canonical names has to hold; None: none needed."""
-        return self.squeezed if self.skeleton is None else self.skeleton
+    def keys(self) -> tuple[str, ...]:
+        """What no two names of a namespace may share, besides the canonical form: up to two texts.
+
+        One unique index of these is all that look-alikes and squeezed labels need: those of
+        skeletons and those of squeezed labels never stand in one namespace together.
+        """
+        key = self.squeezed if self.skeleton is None else self.skeleton
+        return tuple(text for text in (key, self.shown_skeleton) if text is not None)
 
 
 class Refusal(NamedTuple):
@@ -120,18 +128,23 @@ class Judge:
             return Refusal(Reason(error.metadata["reason"]), error.message)
         if not policy.length_min <= len(canonical) <= policy.length_max:
             return self._refuse_length(label, canonical)
-        if hit := self._reserved.find(canonical):
+        if hit := self._reserved.find(canonical, label):
             return _refuse_reserved(label, hit)
         squeezed = squeeze(canonical) if policy.squeeze else None
         if not policy.look_alikes:
-            return Judged(label, canonical, None, squeezed)
+            return Judged(label, canonical, None, None, squeezed)
         looks = skeleton(squeezed or canonical)
         if not looks:
             return Refusal(
                 Reason.NOTHING_VISIBLE,
                 f"{shown(label)} has no visible character; write one that can be seen",
             )
-        return Judged(label, canonical, looks, squeezed)
+        if label == canonical:
+            return Judged(label, canonical, looks, None, squeezed)
+        shown_looks = skeleton(without_punctuation(label) if policy.squeeze else label)
+        return Judged(
+            label, canonical, looks, shown_looks if shown_looks != looks else None, squeezed
+        )
 
     def _refuse_length(self, label: str, canonical: str) -> Refusal:
         length, smallest, largest = len(canonical), self.policy.length_min, self.policy.length_max

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from namestore.errors import InvalidRequest
-from namestore.policy.folding import fold, squeeze
+from namestore.policy.folding import fold, squeeze, without_punctuation
 from namestore.policy.skeletons import skeleton, units
 
 _WILDCARD = re.compile(r"([*?])")
@@ -60,24 +60,29 @@ class Reserved:
         self._squeezed = _Lane(squeezed, squeeze, _squeezed_pattern)
         self._squeezed_looks = _Lane(squeezed, _squeezed_skeleton, _squeezed_unit_pattern)
 
-    def find(self, canonical: str) -> Hit | None:
-        """The word that the label is, or looks like; None: it is free of them."""
+    def find(self, canonical: str, original: str) -> Hit | None:
+        """The word that a label is, or looks like; None: it is free of them.
+
+        Args:
+            canonical: Its canonical form.
+            original: As it was given. It may look like another word: the capital I of `Iogin`.
+        """
         if self._empty:
             return None
         folded = fold(canonical)
         if word := self._plain.find(folded) or self._in_squeezed(canonical):
             return Hit(word, looks_only=False)
-        word = self._looks.find_looks(folded) or self._in_squeezed_looks(canonical)
-        if word is None and folded != canonical:
-            # A capital that looks like another letter than its small form: paypaI.
-            word = self._looks.find_looks(canonical)
+        word = self._looks.find_looks(folded) or self._in_squeezed_looks(squeeze(canonical))
+        if word is None and original != folded:
+            word = self._looks.find_looks(original)
+            word = word or self._in_squeezed_looks(without_punctuation(original))
         return Hit(word, looks_only=True) if word else None
 
     def _in_squeezed(self, canonical: str) -> str | None:
         return self._squeezed.find(squeeze(canonical)) if self._squeezes else None
 
-    def _in_squeezed_looks(self, canonical: str) -> str | None:
-        return self._squeezed_looks.find_looks(squeeze(canonical)) if self._squeezes else None
+    def _in_squeezed_looks(self, squeezed: str) -> str | None:
+        return self._squeezed_looks.find_looks(squeezed) if self._squeezes else None
 
 
 class _Lane:

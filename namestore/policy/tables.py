@@ -29,7 +29,7 @@ RULES_VERSION = 1
 # Of the bytes as they are after decompression.
 SHA256 = {
     "confusables.txt": "95bd0aad6dced5ebc63436f459c06ab21a8d107cd842fb57f5c3a1e91bca8611",
-    "properties.txt": "fa61200e677d666abc5e64d1597a7d7586685cf4bb41b053e687c23c45b32b66",
+    "properties.txt": "0e61367ece187302c77cee7bfad7c0df409cf23a587f649c0af2cd81a6ab26a5",
 }
 
 _SPAN_LINE = re.compile(r"([0-9A-F]{4,6})(?:\.\.([0-9A-F]{4,6}))?; ([A-Za-z ]+)")
