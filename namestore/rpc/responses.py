@@ -30,15 +30,26 @@ def timestamp(time_ms: int) -> Timestamp:
 
 def name_record(record: Record) -> pb.NameRecord:
     """A record as callers see it: all but the request that created it."""
-    return pb.NameRecord(
-        name=record.name,
-        display_name=record.display_name,
-        owner=record.owner,
-        payload=record.payload,
-        create_revision=record.create_revision,
-        mod_revision=record.mod_revision,
-        create_time=timestamp(record.create_time_ms),
-    )
+    message = pb.NameRecord()
+    fill_record(message, record)
+    return message
+
+
+def fill_record(message: pb.NameRecord, record: Record) -> None:
+    """Makes an empty message what `name_record` returns.
+
+    Messages are filled in where they stand: made apart and put into another one, they are copied.
+    """
+    message.name = record.name
+    message.display_name = record.display_name
+    message.owner = record.owner
+    message.payload = record.payload
+    message.create_revision = record.create_revision
+    message.mod_revision = record.mod_revision
+    seconds, rest = divmod(record.create_time_ms, 1000)
+    time = message.create_time
+    time.seconds = seconds
+    time.nanos = rest * 1_000_000
 
 
 def register_response(outcome: Outcome, path: str = "") -> pb.RegisterResponse:
@@ -51,23 +62,27 @@ def register_response(outcome: Outcome, path: str = "") -> pb.RegisterResponse:
     Raises:
         InvalidRequest: The request_id was used for another request before.
     """
-    record = None if outcome.record is None else name_record(outcome.record)
+    response = pb.RegisterResponse()
+    fill_register(response, outcome, path)
+    return response
+
+
+def fill_register(response: pb.RegisterResponse, outcome: Outcome, path: str = "") -> None:
+    """Makes an empty message what `register_response` returns. Raises as it does."""
     match outcome.verdict:
         case Verdict.GRANTED:
-            return pb.RegisterResponse(registered=True, record=record, revision=outcome.revision)
+            response.registered = True
         case Verdict.TAKEN:
-            return pb.RegisterResponse(refusal=pb.TAKEN, record=record, revision=outcome.revision)
+            response.refusal = pb.TAKEN
         case Verdict.NOT_TRIED:
-            return pb.RegisterResponse(revision=outcome.revision)
+            pass
         case Verdict.REQUEST_ID_REUSED:
             raise _reused(path)
         case verdict:
             raise InvariantViolation(f"a register was decided as {verdict.name}")
-
-
-def fill_register(response: pb.RegisterResponse, outcome: Outcome) -> None:
-    """Makes an empty message what `register_response` returns. Raises as it does."""
-    response.MergeFrom(register_response(outcome))
+    response.revision = outcome.revision
+    if outcome.record is not None:
+        fill_record(response.record, outcome.record)
 
 
 def register_many_response(decisions: Sequence[Decision]) -> pb.RegisterManyResponse:
@@ -78,13 +93,12 @@ def register_many_response(decisions: Sequence[Decision]) -> pb.RegisterManyResp
             independent batch *were* decided: sent again without the one that `field` names, and
             under the same request_ids, they are told how.
     """
-    outcomes = [outcome for decision in decisions for outcome in decision]
-    return pb.RegisterManyResponse(
-        results=[
-            register_response(outcome, f"requests[{place}].")
-            for place, outcome in enumerate(outcomes)
-        ]
-    )
+    response = pb.RegisterManyResponse()
+    add = response.results.add
+    outcomes = (outcome for decision in decisions for outcome in decision)
+    for place, outcome in enumerate(outcomes):
+        fill_register(add(), outcome, f"requests[{place}].")
+    return response
 
 
 def release_response(outcome: Outcome) -> pb.ReleaseResponse:
@@ -113,9 +127,17 @@ def release_response(outcome: Outcome) -> pb.ReleaseResponse:
 
 def lookup_response(record: Record | None, revision: int) -> pb.LookupResponse:
     """Who holds a name, if anybody."""
-    if record is None:
-        return pb.LookupResponse(revision=revision)
-    return pb.LookupResponse(found=True, record=name_record(record), revision=revision)
+    response = pb.LookupResponse()
+    fill_lookup(response, record, revision)
+    return response
+
+
+def fill_lookup(response: pb.LookupResponse, record: Record | None, revision: int) -> None:
+    """Makes an empty message what `lookup_response` returns."""
+    response.revision = revision
+    if record is not None:
+        response.found = True
+        fill_record(response.record, record)
 
 
 def _fence(outcome: Outcome) -> dict[str, str]:

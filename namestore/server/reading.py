@@ -20,14 +20,12 @@ def lookup(view: StateView, *, names: Sequence[str]) -> pb.LookupManyResponse:
     """Who holds each of these canonical names, in order."""
     revision = view.meta.revision
     values = view.get_many([name_key(name) for name in names])
-    return pb.LookupManyResponse(
-        results=[
-            responses.lookup_response(
-                None if value is None else decode_record(name, value), revision
-            )
-            for name, value in zip(names, values, strict=True)
-        ]
-    )
+    response = pb.LookupManyResponse()
+    add = response.results.add
+    for name, value in zip(names, values, strict=True):
+        record = None if value is None else decode_record(name, value)
+        responses.fill_lookup(add(), record, revision)
+    return response
 
 
 def list_page(view: StateView, *, page: Page) -> pb.ListResponse:
