@@ -113,6 +113,8 @@ class Book:
         """
         newest = self.newest
         found: list[str] = []
+        if newest.index == 0:
+            return found  # no membership was ever agreed on: these are not our nodes
         leading = [other for other in hosts if other.leads]
         leader = max(leading, key=lambda other: other.term, default=None)
         for host in hosts:

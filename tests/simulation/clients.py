@@ -1,8 +1,9 @@
-"""Callers of the simulated cluster: they register, retry, release and look up, and keep a record.
+"""Raw callers of the simulated cluster, which do not use the client library: `callers_real` does.
 
-A caller speaks to a node over a line that loses questions and answers. Whatever it does not hear,
-it asks again under the same request_id, there or elsewhere. Some callers have a node they nearly
-always ask: the one that was cut off from its peers is then still asked.
+They register, retry, release and look up, and keep a record. A caller speaks to a node over a line
+that loses questions and answers. Whatever it does not hear, it asks again under one request_id,
+there or elsewhere. Some callers have a node they nearly always ask: the one that was cut off from
+its peers is then still asked.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from namestore.errors import NamestoreError, OutcomeUnknown, Unavailable
+from tests.simulation.lines import Lines
 from tests.simulation.machine import Machine
 from tests.simulation.plan import Plan
+from tests.simulation.wire import refused
 from tests.simulation.world import World
 from tests.support.history import Ask, Operation, Said
 
@@ -24,14 +27,19 @@ class Client:
         record: Everything it asked and heard.
         stopped: It begins nothing new.
         idle: Nothing is under way.
+        served: Operations that were answered.
     """
 
-    def __init__(self, world: World, hosts: list[Any], plan: Plan, number: int) -> None:
-        self.world, self.hosts, self.plan, self.number = world, hosts, plan, number
+    def __init__(
+        self, world: World, lines: Lines, hosts: list[Any], plan: Plan, number: int
+    ) -> None:
+        self.world, self.lines, self.hosts = world, lines, hosts
+        self.plan, self.number = plan, number
         self.home: Machine = hosts[number % plan.homes]
         self.record: list[Operation] = []
         self.stopped = False
         self.idle = True
+        self.served = 0
         self._in_doubt = False  # an earlier attempt of this operation may have been done
 
     def begin(self) -> None:
@@ -56,7 +64,8 @@ class Client:
 
     def _attempt(self, give_up_at: float) -> None:
         """Asks some node; whatever comes back first, answer or silence, goes on from there."""
-        world, plan, rng, heard = self.world, self.plan, self.world.rng, [False]
+        world, lines, plan, rng = self.world, self.lines, self.plan, self.world.rng
+        heard = [False]
         operation = self.record[-1]
 
         def silence() -> None:
@@ -71,15 +80,27 @@ class Client:
                     world.after(0.02 + 0.2 * rng.random(), lambda: self._again(give_up_at))
 
         def answered(answer: Any) -> None:
-            if not world.chance(plan.client_loss):
-                world.after(0.0005 + 0.002 * rng.random(), lambda: hear(answer))
+            if not lines.loses(host.node_id):
+                world.after(lines.delay(), lambda: hear(answer))
 
-        host = self.home if world.chance(plan.affinity) else rng.choice(self.hosts)
+        at_home = self.home in self.hosts and world.chance(plan.affinity)
+        host = self.home if at_home else rng.choice(self.hosts)
         world.after(0.5 + 1.5 * rng.random(), silence)
-        if not world.chance(plan.client_loss):
-            world.after(
-                0.0005 + 0.002 * rng.random(), lambda: self._reach(host, operation, answered)
-            )
+        if not lines.loses(host.node_id):
+            world.after(lines.delay(), lambda: self._reach(host, operation, answered))
+        if operation.request_id and world.chance(lines.faults.late_chance):
+            self._repeat(host, operation)
+
+    def _repeat(self, host: Machine, operation: Operation) -> None:
+        """The question will arrive once more."""
+        lines, world = self.lines, self.world
+        note = lines.echo([operation])
+
+        def heard(answer: Any) -> None:
+            note([answer if isinstance(answer, dict) else refused(answer)])
+
+        late = lines.faults.late_max * world.rng.random()
+        world.after(late, lambda: self._reach(host, operation, heard))
 
     def _again(self, give_up_at: float) -> None:
         if self.world.now >= give_up_at:
@@ -108,5 +129,6 @@ class Client:
         elif isinstance(answer, NamestoreError):
             raise answer
         self.record[-1] = replace(self.record[-1], returned=self.world.now, **answer)
+        self.served += self.record[-1].answered
         self.begin()
         return True

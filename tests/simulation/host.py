@@ -8,25 +8,23 @@ from typing import Any
 
 from pysyncobj.node import Node
 
-from namestore.core.commands import Command, Register, Release, Wanted, encode_command
-from namestore.core.outcomes import Verdict
-from namestore.core.records import decode_record
-from namestore.core.state import name_key
-from namestore.errors import DiskDamaged, NamestoreError, OutcomeUnknown
+from namestore.errors import DiskDamaged, NamestoreError, OutcomeUnknown, Unavailable
 from namestore.raft import bootstrap
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Member, Membership
 from namestore.raft.orders import Order, Transfer
-from namestore.raft.proposals import Proposal
-from namestore.raft.reads import Read
 from namestore.raft.settings import Identity, Seams, Settings
 from namestore.raft.transport.hello import PROTOCOL_VERSION, Hello
 from namestore.raft.transport.messages import decode, encode
+from namestore.rpc.status import error_from_rpc
+from namestore.server.gateway import Gateway
 from namestore.storage.reconcile import reconcile
 from tests.simulation.drive import Drive, hook
+from tests.simulation.gateway_host import Call, NodeServer, cluster_config
 from tests.simulation.machine import Killed, Machine
 from tests.simulation.transport import SimTransport
-from tests.support.history import Ask, Operation, Said
+from tests.simulation.wire import StatedError, heard, question, refused
+from tests.support.history import Operation
 
 _TABLE = frozenset({"entries", "commands", "decisions", "data", "files"})
 
@@ -35,15 +33,18 @@ class EngineHost(Machine):
     """A node of namestore.
 
     Attributes:
-        unanswered: Questions put to the process in this life that it has not answered.
+        server: Of this life.
+        attempts: Of the client library, that reached this life of the process.
     """
 
     engine_class: type[Engine] = Engine
+    gateway_class: type[Gateway] = Gateway
     engine: Engine
+    server: NodeServer
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.unanswered = 0
+        self.attempts: dict[Any, None] = {}
         self._said: tuple[Any, ...] = ()
         self._use(Drive(self.world.rng, self.plan.disk.tail_bytes))
 
@@ -65,13 +66,14 @@ class EngineHost(Machine):
             incoming=self.incoming,
         )
         identity = Identity(self.node_id, self.drive.incarnation, initial)
-        self.unanswered = 0
         self.engine = self.engine_class(
             self.transport, Settings(identity, seams, bounds=self.plan.bounds)
         )
+        self.server = NodeServer(self, cluster_config(self.file, self.plan), self.gateway_class)
 
     def _step(self) -> float:
         self.engine.doTick(0.0)
+        self.server.check_failures()
         if self.world.trace is not None:
             self._tell_changes()
         if self.engine.removed:
@@ -87,6 +89,10 @@ class EngineHost(Machine):
         raise Killed
 
     def _lose(self) -> None:
+        self.server.die()
+        attempts, self.attempts = self.attempts, {}
+        for attempt in attempts:
+            attempt.node_died()
         self.drive.power_off(self.world.rng)
         self.watch.died(self)
 
@@ -137,7 +143,11 @@ class EngineHost(Machine):
 
     def order(self, order: Order, timeout: float, done: Callable[[Any], None]) -> None:
         """Hands an operator's order to the process, which carries it out or has it carried out."""
-        self._jobs.append(lambda: self.engine.order(order, timeout, done))
+        self.post(lambda: self.engine.order(order, timeout, done))
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Has it called before the next turn."""
+        self._jobs.append(call)
         self.schedule_turn(0.0)
 
     # -- messages ---------------------------------------------------------------------------
@@ -195,78 +205,31 @@ class EngineHost(Machine):
 
     # -- callers ----------------------------------------------------------------------------
 
+    @property
+    def unanswered(self) -> int:
+        """Calls under way in this life of the process."""
+        return self.server.unanswered if self.running else 0
+
+    def check_at_rest(self) -> None:
+        """Nobody asks any more, and all are answered. Raises `Violation` unless that shows."""
+        if self.running:
+            self.server.check_at_rest()
+            self.server.check_failures()
+
     def ask(self, operation: Operation, patience: float, answered: Callable[[Any], None]) -> None:
-        life, deadline = self.lives, self.clock() + patience
-        self.unanswered += 1
+        asked = question(operation)
 
-        def done(answer: Any) -> None:
-            if life == self.lives:
-                self.unanswered -= 1
-            answered(answer)
+        def reply(answer: bytes | StatedError) -> None:
+            if isinstance(answer, StatedError):
+                error = error_from_rpc(answer)
+                not_decided = isinstance(error, OutcomeUnknown | Unavailable)
+                answered(error if not_decided else refused(error))
+            else:
+                answered(heard(asked.method.response_type.FromString(answer)))
 
-        if operation.ask is Ask.LOOKUP:
-            committed = self.watch.committed_index
-            read = Read(deadline, lambda error: done(error or self._look(operation, committed)))
-            refused = self.engine.reads.put(read)
-        else:
-            commands = [encode_command(_command(operation))]
-            proposal = Proposal(commands, deadline, lambda answer: done(_heard(answer)))
-            refused = self.engine.proposals.queue.put(proposal)
-        if refused is not None:
-            done(refused)
-        self.schedule_turn(0.0)
-
-    def _look(self, operation: Operation, committed: int) -> Any:
-        self.watch.read(self, committed)
-        try:
-            (data,) = self.state.get_many([name_key(operation.name)])
-        except DiskDamaged as error:
-            return OutcomeUnknown(str(error))
-        revision = self.state.meta.revision
-        if data is None:
-            return {"said": Said.NOT_FOUND, "revision": revision}
-        record = decode_record(operation.name, data)
-        return {
-            "said": Said.FOUND,
-            "revision": revision,
-            "holder_owner": record.owner,
-            "holder_revision": record.create_revision,
-        }
+        data = asked.request.SerializeToString()
+        self.server.begin(Call(asked.method.path, data, patience, reply))
 
 
 def _short(value: Any) -> Any:
     return value.hex()[:8] if isinstance(value, bytes) else value
-
-
-def _command(operation: Operation) -> Command:
-    if operation.ask is Ask.REGISTER:
-        wanted = Wanted(operation.name, operation.name, operation.owner)
-        return Register(operation.request_id.encode(), wanted)
-    return Release(operation.request_id.encode(), operation.name, operation.owner)
-
-
-_SAID = {
-    Verdict.GRANTED: Said.GRANTED,
-    Verdict.TAKEN: Said.TAKEN,
-    Verdict.RELEASED: Said.RELEASED,
-    Verdict.NAME_NOT_FOUND: Said.NOT_FOUND,
-    Verdict.NOT_OWNER: Said.NOT_OWNER,
-}
-
-
-def _heard(answer: Any) -> Any:
-    """What the caller makes of a decision: the fields of its record, or the error."""
-    if isinstance(answer, NamestoreError):
-        return answer
-    ((outcome,),) = answer
-    said = _SAID[outcome.verdict]
-    heard = {"said": said, "revision": outcome.revision}
-    if said is Said.GRANTED:
-        # A retry may be answered later than it was decided: the change is the record's.
-        heard["revision"] = outcome.record.create_revision
-    if said in (Said.TAKEN, Said.NOT_OWNER):
-        heard |= {
-            "holder_owner": outcome.record.owner,
-            "holder_revision": outcome.record.create_revision,
-        }
-    return heard

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from namestore.raft.engine import Engine
+from tests.simulation.callers_real import OfficialCaller, session_of
 from tests.simulation.clients import Client
 from tests.simulation.faults import Faults
 from tests.simulation.host import EngineHost
+from tests.simulation.lines import Lines
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 from tests.simulation.operators import Operators
 from tests.simulation.plan import DiskFaults, Plan
 from tests.simulation.watch import Violation, Watch
+from tests.simulation.wire import with_owners
 from tests.simulation.world import World
 from tests.support.history import Operation
 from tests.support.linearizability import Violation as HistoryViolation
@@ -74,16 +77,31 @@ class Run:
             host.file = {other.node_id: other.address for other in self.founders}
         self.watch.begin(self.hosts, ids)
         self.operators = Operators(self.world, self.hosts, self.founders, self.watch)
-        self.clients = [
-            Client(self.world, self.operators.members, plan, number)
-            for number in range(plan.clients)
-        ]
+        self.lines = Lines(self.world, self.hosts, plan)
+        self.clients: list[Any] = self._callers()
         self.faults = Faults(self.world, self.network, self.hosts, plan, self.operators)
+
+    def _callers(self) -> list[Any]:
+        """Those that use the client library, on nodes that serve it, and those that do not."""
+        world, lines, plan = self.world, self.lines, self.plan
+        serve = isinstance(self.hosts[0], EngineHost)
+        count = round(plan.clients * plan.official) if serve else 0
+        sessions = [session_of(world, self.hosts, plan) for _ in range(min(plan.sessions, count))]
+        official = [
+            OfficialCaller(world, lines, sessions[number % len(sessions)], plan, number)
+            for number in range(count)
+        ]
+        raw = [
+            Client(world, lines, self.operators.members, plan, number)
+            for number in range(count, plan.clients)
+        ]
+        return [*official, *raw]
 
     @property
     def record(self) -> list[Operation]:
-        """All operations of all clients."""
-        return [operation for client in self.clients for operation in client.record]
+        """All operations of all clients, and what was heard of requests that came once more."""
+        asked = [operation for client in self.clients for operation in client.record]
+        return with_owners(asked + self.lines.echoes)
 
     def go(self) -> Result:
         """Runs to the end.
@@ -97,6 +115,7 @@ class Run:
             client.begin()
         self.world.run(self.world.now + _BEGIN_S)
         self.faults.begin()
+        self.lines.begin(self.plan.span)
         self.world.run(self.faults.until)
         self._calm()
         try:
@@ -124,6 +143,7 @@ class Run:
         """No more faults; whoever is down comes up."""
         self.world.say("-- calm")
         self.network.calm()
+        self.lines.calm()
         for host in self.hosts:
             host.disk = DiskFaults()
             host.doom = None
@@ -146,11 +166,11 @@ class Run:
 
     def _check_liveness(self) -> None:
         """Within a bounded time the cluster serves again: every caller is answered."""
-        before = [len(client.record) for client in self.clients]
+        before = [client.served for client in self.clients]
 
         def served() -> bool:
             return all(
-                len(client.record) >= count + 3
+                client.served >= count + 3
                 for client, count in zip(self.clients, before, strict=True)
             )
 
@@ -188,6 +208,9 @@ class Run:
         if not quiet():
             waiting = {h.node_id: (h.position, h.unanswered) for h in self._members()}
             raise Violation("liveness", f"the replicas do not come to rest: {waiting}")
+        for host in self._members():
+            if isinstance(host, EngineHost):
+                host.check_at_rest()
 
 
 def check_history(record: list[Operation]) -> None:

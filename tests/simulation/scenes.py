@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from namestore.raft.settings import Bounds
 from tests.simulation.changing import with_changes
-from tests.simulation.plan import KINDS, DiskFaults, LinkFaults, Plan
+from tests.simulation.plan import KINDS, DiskFaults, LineFaults, LinkFaults, Plan
 
 SCENES = ("mixed", "mixed", "deposed", "late", "comeback", "elections", "snapshots", "power")
 
@@ -37,7 +37,30 @@ def draw(seed: int) -> Plan:
         bounds=_draw_bounds(rng),
         every={kind: mean for kind in KINDS if (mean := _draw_mean(rng, kind))},
     )
-    return with_changes(_DIRECTED[scene](plan, rng))
+    return _with_callers(with_changes(_DIRECTED[scene](plan, rng)))
+
+
+def _with_callers(plan: Plan) -> Plan:
+    """Who calls, and what happens between callers and nodes."""
+    rng = random.Random(f"callers {plan.seed}")
+    return replace(
+        plan,
+        official=rng.choice([0.0, 0.5, 0.5, 1.0]),
+        sessions=rng.choice([1, 2, 8]),
+        many=rng.choice([0, 0.1, 0.4]),
+        lines=LineFaults(
+            delay_max=rng.choice([0.002, 0.002, 0.02]),
+            slow_chance=rng.choice([0, 0, 0.02, 0.1]),
+            slow_max=rng.choice([0.3, 1.0, 4.0]),
+            late_chance=rng.choice([0, 0.05, 0.3]),
+            late_max=rng.choice([0.1, 1.0, 6.0]),
+            break_chance=rng.choice([0, 0, 0.02, 0.1]),
+            silent_every=rng.choice([0, 0, 4.0]),
+            lag_max=rng.choice([0, 0.0005, 0.02]),
+            request_timeout=rng.choice([0.4, 2.0, 5.0]),
+            call_timeout=rng.choice([0.5, 2.0, 5.0]),
+        ),
+    )
 
 
 def _draw_links(rng: random.Random) -> LinkFaults:

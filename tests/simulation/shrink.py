@@ -8,18 +8,25 @@ from typing import Any
 
 from namestore.raft.settings import Bounds
 from tests.simulation.attempt import Ending, attempt
-from tests.simulation.plan import DiskFaults, LinkFaults, Plan
+from tests.simulation.plan import DiskFaults, LineFaults, LinkFaults, Plan
 
 # The simplest value of each number, tried at once; those left out are halved instead.
 _SIMPLEST: dict[str, Any] = {
     "affinity": 0.0,
     "client_loss": 0.0,
     "gives_up": 0.0,
+    "many": 0.0,
+    "sessions": 1,
     "inbox": 0,
     "size": 3,
 } | {
     f"{part}.{f.name}": getattr(values, f.name)
-    for part, values in (("links", LinkFaults()), ("disk", DiskFaults()), ("bounds", Bounds()))
+    for part, values in (
+        ("links", LinkFaults()),
+        ("lines", LineFaults()),
+        ("disk", DiskFaults()),
+        ("bounds", Bounds()),
+    )
     for f in fields(values)
 }
 

@@ -1,0 +1,265 @@
+"""The server-side of a simulated node: the real services and gateway, over the simulated engine.
+
+Stands where gRPC's server stands: bytes come in, a handler of `namestore.server.services` runs as a
+task of the node's own loop with the time that is left to it, bytes or a status go out. One
+`NodeServer` is one life of the process; what it had not said when the process died is never said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import grpc
+
+from namestore.config import ClusterConfig, LimitsConfig, NodeConfig
+from namestore.errors import DiskDamaged, NamestoreError
+from namestore.raft.front import Front
+from namestore.raft.replica import BarrierDone, ProposalDone
+from namestore.rpc.status import STATUS_OF_ERROR
+from namestore.server import services
+from namestore.server.gateway import Gateway
+from tests.simulation.plan import Plan
+from tests.simulation.simulated_loop import SimulatedLoop
+from tests.simulation.watch import Violation
+from tests.simulation.wire import StatedError
+
+# Either what a handler returned, or how it failed.
+Reply = Callable[[bytes | StatedError], None]
+_ROUNDING_S = 0.001
+
+
+def cluster_config(file: Mapping[str, str], plan: Plan) -> ClusterConfig:
+    """A node's configuration file: who is in it, at which address of the nodes' own network."""
+    limits = LimitsConfig(
+        request_timeout_ms=int(plan.lines.request_timeout * 1000),
+        pending_commands_max=plan.bounds.pending_commands,
+    )
+    nodes = tuple(NodeConfig(i, f"{i}:2", at, Path("nowhere")) for i, at in sorted(file.items()))
+    return ClusterConfig("sim", nodes, limits=limits)
+
+
+class SimReplica(Front):
+    """The replica of one life of a simulated node.
+
+    Attributes:
+        waiting: Proposals and barriers that the engine owes an answer.
+    """
+
+    def __init__(self, host: Any) -> None:
+        super().__init__(host.clock)
+        self._host = host
+        self._engine, self._transport, self._state = host.engine, host.transport, host.state
+        self.waiting = 0
+
+    def _post(self, call: Callable[[], None]) -> None:
+        self._host.post(call)
+
+    def propose(self, commands: Sequence[bytes], timeout: float, done: ProposalDone) -> None:
+        self.waiting += 1
+
+        def answered(answer: Any) -> None:
+            self.waiting -= 1
+            done(answer)
+
+        super().propose(commands, timeout, answered)
+
+    def read_barrier(self, timeout: float, done: BarrierDone) -> None:
+        self.waiting += 1
+        watch = self._host.watch
+        committed = watch.committed_index
+
+        def passed(error: NamestoreError | None) -> None:
+            self.waiting -= 1
+            if error is None:
+                watch.read(self._host, committed)
+            done(error)
+
+        super().read_barrier(timeout, passed)
+
+
+class _Aborted(Exception):
+    """A handler ended its call with a status."""
+
+    def __init__(self, error: StatedError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Context:
+    """What a handler sees of its call; the part of `grpc.aio.ServicerContext` that is used."""
+
+    def __init__(self, loop: SimulatedLoop, deadline: float) -> None:
+        self._loop, self._deadline = loop, deadline
+
+    def time_remaining(self) -> float:
+        return max(0.0, self._deadline - self._loop.time())
+
+    async def abort(self, code: Any, text: str, metadata: tuple[tuple[str, Any], ...]) -> NoReturn:
+        raise _Aborted(StatedError(code, text, metadata))
+
+
+@dataclass(eq=False)
+class Call:
+    """One call as the server has it. `given_up`: nobody waits for it any more."""
+
+    path: str
+    data: bytes
+    timeout: float
+    reply: Reply
+    task: asyncio.Task[None] | None = None
+    given_up: bool = False
+
+
+class NodeServer:
+    """One life of a node's server.
+
+    Attributes:
+        failures: Exceptions that nobody foresaw: callers got an answer, the run fails.
+    """
+
+    def __init__(self, host: Any, config: ClusterConfig, gateway_class: type[Gateway]) -> None:
+        self._host = host
+        self.loop = SimulatedLoop(
+            host.world, host.clock, lambda: host.paused_until, host.plan.lines.lag_max
+        )
+        self.replica = SimReplica(host)
+        self.gateway = gateway_class(
+            self.replica,  # type: ignore[arg-type]  # its life is the host's business
+            config,
+            host.node_id,
+            clock=self.loop.time,
+            wall_clock=lambda: host.clock() + host.skew_ms / 1000,
+        )
+        self.failures = self.loop.failures
+        self._limit = config.limits.request_timeout_ms / 1000
+        self._generic = services.handlers(self._alarmed(), self._limit)
+        self._handlers: dict[str, Any] = {}
+        self._under_way: set[Call] = set()
+
+    @property
+    def unanswered(self) -> int:
+        """Calls under way, here or in the engine."""
+        return self.replica.waiting + len(self._under_way)
+
+    def begin(self, call: Call) -> None:
+        """The bytes of a call have arrived at the process."""
+        self._under_way.add(call)
+        self.loop.call_soon_threadsafe(self._start, call)
+
+    def give_up(self, call: Call) -> None:
+        """Word arrived that nobody waits any more."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._cancel, call)
+
+    def die(self) -> None:
+        """The process is gone; what had been decided just before may still have been said."""
+        host = self._host
+        if host.world.now >= host.paused_until and host.world.rng.random() < 0.5:
+            self.loop.run_ready()
+        self.loop.close()
+        for call in self._under_way:
+            if call.task is not None:
+                call.task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+    def check_at_rest(self) -> None:
+        """Nobody asks any more: nothing may still be counted as waiting."""
+        for name, admission in (
+            ("writes", self.gateway._writes),
+            ("reads", self.gateway._reads),
+        ):
+            if admission.waiting.names or admission.waiting.size_bytes:
+                raise Violation(
+                    "admission", f"{self._host.node_id} counts {name} {admission.waiting} for ever"
+                )
+
+    def check_failures(self) -> None:
+        """Whatever nobody foresaw is a failure of the run."""
+        if self.failures:
+            error = self.failures[0]
+            raise Violation("unforeseen in the server", repr(error)) from error
+
+    # -- one call ---------------------------------------------------------------------------
+
+    def _start(self, call: Call) -> None:
+        if call.given_up:  # before the process had read it
+            self._under_way.discard(call)
+            return
+        call.task = self.loop.create_task(self._serve(call))
+        self.loop.call_later(call.timeout, call.task.cancel)
+        call.task.add_done_callback(lambda task: self._ended(call))
+
+    def _cancel(self, call: Call) -> None:
+        call.given_up = True
+        if call.task is not None:
+            call.task.cancel()
+
+    async def _serve(self, call: Call) -> None:
+        handler = self._handler(call.path)
+        loop, began, held = self.loop, self.loop.time(), self.loop.held
+        request = handler.request_deserializer(call.data)
+        try:
+            response = await handler.unary_unary(request, _Context(loop, began + call.timeout))
+            call.reply(handler.response_serializer(response))
+        except _Aborted as aborted:
+            call.reply(aborted.error)
+        finally:
+            late = loop.time() - began - min(call.timeout, self._limit)
+            if late > loop.held - held + _ROUNDING_S + self._host.plan.lines.lag_max:
+                error = AssertionError(f"{call.path} took {late:.3f} s more than it had")
+                self.failures.append(error)
+
+    def _ended(self, call: Call) -> None:
+        self._under_way.discard(call)
+        task = call.task
+        if task is not None and not task.cancelled() and task.exception() is not None:
+            self.failures.append(task.exception() or AssertionError())
+
+    def _handler(self, path: str) -> Any:
+        found = self._handlers.get(path)
+        if found is None:
+            details: Any = SimpleNamespace(method=path, invocation_metadata=())
+            services_of_it = (generic.service(details) for generic in self._generic)
+            found = next(handler for handler in services_of_it if handler is not None)
+            self._handlers[path] = found
+        return found
+
+    def _foreseen(self, error: Exception) -> bool:
+        """Callers are told so; or the disk was damaged on purpose."""
+        damaged = isinstance(error, DiskDamaged) and self._host.drive.damaged
+        return bool(damaged) or type(error) in STATUS_OF_ERROR
+
+    def _alarmed(self) -> Any:
+        """The gateway, whose unforeseen exceptions are noticed before they become an answer."""
+
+        def alarmed(answer: Any) -> Any:
+            async def watched(request: Any, timeout: float) -> Any:
+                try:
+                    return await answer(request, timeout)
+                except Exception as error:
+                    if not self._foreseen(error):
+                        self.failures.append(error)
+                    raise
+
+            return watched
+
+        class Alarmed:
+            def __getattr__(_, name: str) -> Any:  # noqa: N805  # `self` is the server
+                found = getattr(self.gateway, name)
+                return alarmed(found) if asyncio.iscoroutinefunction(found) else found
+
+        return Alarmed()
+
+
+def unavailable(text: str) -> StatedError:
+    """What a channel makes of a connection that is not there, or is not any more."""
+    return StatedError(grpc.StatusCode.UNAVAILABLE, text)
+
+
+def too_late() -> StatedError:
+    """What a caller's own clock makes of silence."""
+    return StatedError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
