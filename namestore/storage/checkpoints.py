@@ -25,9 +25,16 @@ _READ_BYTES = 1024 * 1024
 class DirectoryCheckpoint:
     """Implements `Checkpoint`. Made by `Checkpoints.take`."""
 
-    def __init__(self, path: Path, meta: StateMeta, released: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        meta: StateMeta,
+        check: Callable[[Path], None],
+        released: Callable[[], None],
+    ) -> None:
         self._path = path
         self._meta = meta
+        self._check = check
         self._released = released
         self._listing = threading.Lock()
         self._files: list[CheckpointFile] | None = None
@@ -46,14 +53,18 @@ class DirectoryCheckpoint:
         """See `Checkpoint.files`.
 
         Raises:
+            DiskDamaged: It is not what was written, and must not be handed on.
             DiskFailed: A file cannot be read.
         """
         with self._listing:
             if self._files is None:
                 try:
-                    self._files = [_describe(path) for path in sorted(self._path.iterdir())]
+                    files = [_describe(path) for path in sorted(self._path.iterdir())]
                 except OSError as error:
                     raise failed(self._path, "reading a snapshot", error) from error
+                # Only now: whatever changes after this is told by the checksums just made.
+                self._check(self._path)
+                self._files = files
             return list(self._files)
 
     def read(self, file: int, offset: int, length: int) -> bytes:
@@ -94,8 +105,15 @@ class Checkpoints:
         except OSError as error:
             raise unusable(directory, "make room for snapshots", error) from error
 
-    def take(self, meta: StateMeta, write: Callable[[Path], None]) -> DirectoryCheckpoint:
+    def take(
+        self, meta: StateMeta, write: Callable[[Path], None], check: Callable[[Path], None]
+    ) -> DirectoryCheckpoint:
         """A copy at `meta`: the one that is held already, or one that `write` makes.
+
+        Args:
+            meta: Where the state stands.
+            write: Makes the copy in a directory that is not there yet.
+            check: Raises `DiskDamaged` unless a copy is what was once written.
 
         Raises:
             InvariantViolation: A newer one was made before.
@@ -109,7 +127,7 @@ class Checkpoints:
             if checkpoint is None:
                 shutil.rmtree(path, ignore_errors=True)
                 write(path)
-                checkpoint = DirectoryCheckpoint(path, meta, lambda: self._release(path))
+                checkpoint = DirectoryCheckpoint(path, meta, check, lambda: self._release(path))
             self._held[path] = checkpoint, holders + 1
             self._newest = position
             return checkpoint

@@ -168,7 +168,11 @@ class Checkpoint(Protocol):
     def files(self) -> list[CheckpointFile]:
         """What it consists of. Any thread but the Raft thread.
 
-        Reads everything the first time, to make the checksums.
+        Reads everything the first time, to make the checksums, and to find damage before it is
+        handed on.
+
+        Raises:
+            DiskDamaged: It is not what was written: no other node may have it.
         """
         ...
 

@@ -195,7 +195,7 @@ class RocksState:
             rocks.checkpoint(generation.database, generation.directory, target)
 
         with self._noting_failure():
-            return self._checkpoints.take(generation.meta, write)
+            return self._checkpoints.take(generation.meta, write, rocks.check_all)
 
     def install(self, directory: Path) -> None:
         """See `StateStore.install`."""

@@ -225,6 +225,8 @@ class Watch:
         self.snapshots += 1
         self._state[host.node_id] = digest_of(host.state)
         self._note("installs", host.node_id, host.state.meta.applied_index)
+        if host.state.unreadable:
+            raise Violation("damage stays where it is", f"{host.node_id} takes over bad blocks")
         self._check_state(host, host.state.meta.applied_index)
 
     def _check_state(self, host: Any, applied: int) -> None:

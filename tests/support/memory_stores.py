@@ -107,6 +107,7 @@ class MemoryCheckpoint:
         return Path(f"/memory/snapshots/{self.meta.applied_index}-{self.meta.applied_term}")
 
     def files(self) -> list[CheckpointFile]:
+        self._table.check(self._table.keys)
         data = self._content()
         return [CheckpointFile("table", len(data), hashlib.sha256(data).digest())]
 
@@ -178,6 +179,11 @@ class MemoryState:
         for table in (self._durable, self._table):
             table.unreadable = table.unreadable | set(block)
         return f"a block of the state, from {block[0]!r} on"
+
+    @property
+    def unreadable(self) -> frozenset[bytes]:
+        """Keys in blocks that were damaged, here or where a snapshot came from."""
+        return self._table.unreadable
 
     def peek(self) -> Mapping[bytes, bytes]:
         """What the state would say if nobody had damaged it."""

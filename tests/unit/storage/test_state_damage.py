@@ -68,6 +68,19 @@ def test_a_flipped_bit_is_found_when_it_is_read(home: Path) -> None:
     state.close()
 
 
+def test_damage_is_not_handed_on(home: Path) -> None:
+    """A snapshot's checksums would cover damaged blocks like any others, and one bad disk would
+    become the disk of every node that needs a snapshot: what is offered is read through first."""
+    state = _open(home)
+    state.checkpoint().files()
+    assert len(list(state.scan(b"n", b"n"))) == 1000  # every block is in the cache, and sound
+    _write(state, 4)
+    _flip(_table(home), 3000)
+    with pytest.raises(DiskDamaged, match="--wipe-and-rejoin"):
+        state.checkpoint().files()
+    state.close()
+
+
 @pytest.mark.parametrize(
     "damage",
     (
