@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib.util
 
 from benchmarks.peers.etcd import Etcd
-from benchmarks.peers.interface import Needs, Peer
+from benchmarks.peers.interface import AsyncPeer, BlockingPeer, Needs
 from benchmarks.peers.namestore import Namestore
 from benchmarks.peers.postgres import Postgres, ReplicatedPostgres
 from benchmarks.peers.redis import Redis
 from benchmarks.peers.zookeeper import ZooKeeper
 from benchmarks.processes import find_program
 
-PEERS: dict[str, type[Peer]] = {
-    peer.name: peer  # type: ignore[type-abstract]
-    for peer in (Namestore, Etcd, ZooKeeper, Postgres, ReplicatedPostgres, Redis)
-}
+_ALL: tuple[type[AsyncPeer] | type[BlockingPeer], ...] = (
+    *(Namestore, Etcd, ZooKeeper),
+    *(Postgres, ReplicatedPostgres, Redis),
+)
+PEERS = {peer.name: peer for peer in _ALL}
 
 
 def missing(needs: Needs) -> tuple[list[str], list[str]]:

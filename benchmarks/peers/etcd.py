@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 
 from benchmarks.peers import etcd_client
-from benchmarks.peers.etcd_client import EtcdClient
+from benchmarks.peers.etcd_client import EtcdClient, PersistentEtcdClient
 from benchmarks.peers.interface import Address, BenchmarkError, Facts, Needs
 from benchmarks.processes import Servers, run
 from namestore.localcluster.ports import HOST, free_ports
@@ -72,6 +72,10 @@ class Etcd:
     @staticmethod
     async def connect(address: Address, callers: int) -> EtcdClient:
         return await EtcdClient.connect(address)
+
+    @staticmethod
+    async def connect_persistent(address: Address) -> PersistentEtcdClient:
+        return PersistentEtcdClient(address)
 
     # -- one server -----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ taken by a transaction: if it was never created, put it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ import grpc.aio
 from benchmarks.peers.interface import OWNER, Address
 
 # Compiled when imported, by grpcio-tools: no generated file to keep up to date.
-pb: Any = cast("Callable[[str], Any]", grpc.protos)("benchmarks/peers/etcd.proto")  # type: ignore[attr-defined]
+pb: Any = cast("Callable[[str], Any]", grpc.protos)("benchmarks/peers/etcd.proto")
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 OPTIONS = (
@@ -23,6 +24,9 @@ OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
 )
 _VALUE = OWNER.encode()
+# Of an attempt while the leader may be dead. A server without a leader waits seconds to say so.
+_ATTEMPT_SECONDS = 0.25
+_PAUSE_SECONDS = 0.01
 
 
 def key_of(name: str) -> bytes:
@@ -93,3 +97,37 @@ class EtcdClient:
 
     async def close(self) -> None:
         await self._channel.close()
+
+
+class PersistentEtcdClient:
+    """Tries one server after the other until one answers: for measuring outages.
+
+    A transaction that was tried twice may find that its first attempt took the name: its answer
+    says that there is service, not who was granted the name.
+    """
+
+    def __init__(self, address: Address) -> None:
+        # A channel that lost its server comes back soon, not after grpc's two minutes at most.
+        options = (*OPTIONS, ("grpc.max_reconnect_backoff_ms", 500))
+        self._channels = [
+            grpc.aio.insecure_channel(endpoint, options) for endpoint in address["endpoints"]
+        ]
+        self._apis = [Api(channel) for channel in self._channels]
+        self._best = 0
+
+    async def register(self, name: str) -> bool:
+        request = take([name])
+        while True:
+            tried = self._best
+            try:
+                response = await self._apis[tried].txn(request, timeout=_ATTEMPT_SECONDS)
+            except grpc.aio.AioRpcError:
+                if self._best == tried:
+                    self._best = (tried + 1) % len(self._apis)
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            return bool(response.succeeded)
+
+    async def close(self) -> None:
+        for channel in self._channels:
+            await channel.close()

@@ -54,12 +54,20 @@ class Facts:
     lookup: str
 
 
-class Client(Protocol):
-    """Shared by all asyncio callers of one process."""
+class Registering(Protocol):
+    """The least that callers need."""
 
     async def register(self, name: str) -> bool:
         """Takes a name if it is free; whether it did."""
         ...
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        ...
+
+
+class Client(Registering, Protocol):
+    """Shared by all asyncio callers of one process."""
 
     async def register_each(self, names: Sequence[str]) -> int:
         """Takes those that are free, in one round trip if possible; how many."""
@@ -71,10 +79,6 @@ class Client(Protocol):
 
     async def lookup(self, name: str) -> bool:
         """Whether somebody holds the name, as strictly as the peer can say."""
-        ...
-
-    async def close(self) -> None:
-        """Ends the connections."""
         ...
 
 
@@ -132,6 +136,10 @@ class Peer(Protocol):
         """By server, where its data lies."""
         ...
 
+
+class AsyncPeer(Peer, Protocol):
+    """A peer whose library has an asyncio face, the one that is measured."""
+
     @staticmethod
     async def connect(address: Address, callers: int) -> Client:
         """For as many callers as said, in whatever process this is called."""
@@ -139,13 +147,15 @@ class Peer(Protocol):
 
 
 class BlockingPeer(Peer, Protocol):
-    """A peer whose library only blocks has this in place of `connect`."""
+    """A peer whose library only blocks."""
 
     @staticmethod
-    def connect_blocking(address: Address, callers: int) -> BlockingClient: ...
+    def connect_blocking(address: Address, callers: int) -> BlockingClient:
+        """For as many threads as said."""
+        ...
 
 
-class FailoverPeer(Peer, Protocol):
+class FailoverPeer(AsyncPeer, Protocol):
     """A peer whose leader can be killed and brought back."""
 
     def set_election_timeout(self, least_ms: int) -> None:
@@ -162,4 +172,9 @@ class FailoverPeer(Peer, Protocol):
 
     def restart(self, server: str) -> None:
         """Starts it again and waits until it serves."""
+        ...
+
+    @staticmethod
+    async def connect_persistent(address: Address) -> Registering:
+        """A client whose calls go on by themselves, from server to server, until answered."""
         ...

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import namestore
 from benchmarks.peers.interface import OWNER, Address, BenchmarkError, Facts, Needs
-from benchmarks.processes import family
+from benchmarks.processes import as_user, family
 from namestore import aio
 from namestore.localcluster import LocalCluster
+from namestore.localcluster.node_process import SERVER_COMMAND
 
 _CALL_SECONDS = 30.0
 _LONG_SECONDS = 1800.0
@@ -68,7 +69,11 @@ class Namestore:
             "election_timeout_ms_max": 2 * self._election_ms,
         }
         self._cluster = LocalCluster.create(
-            directory / "c", nodes=3, base_port=0, settings={"raft": raft}
+            directory / "c",
+            nodes=3,
+            base_port=0,
+            settings={"raft": raft},
+            command=[*as_user(None), *SERVER_COMMAND],  # ends when we are killed
         )
         self._cluster.start()
         self._cluster.wait_until_serving(timeout=60.0)
@@ -94,6 +99,11 @@ class Namestore:
 
     @staticmethod
     async def connect(address: Address, callers: int) -> NamestoreClient:
+        return NamestoreClient(",".join(address["endpoints"]))
+
+    @staticmethod
+    async def connect_persistent(address: Address) -> NamestoreClient:
+        """As ever: that is how its client works."""
         return NamestoreClient(",".join(address["endpoints"]))
 
     def leader(self) -> str:

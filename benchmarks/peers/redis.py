@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import socket
 from collections.abc import Sequence
@@ -25,6 +26,13 @@ class RedisClient:
         redis: Any = importlib.import_module("redis.asyncio")
         pool = redis.BlockingConnectionPool(host=host, port=port, max_connections=callers)
         self._client = redis.Redis(connection_pool=pool)
+
+    @classmethod
+    async def connect(cls, address: Address, callers: int) -> RedisClient:
+        client = cls(address["host"][0], int(address["port"][0]), callers)
+        # All connections are made before anybody counts.
+        await asyncio.gather(*(client._client.ping() for _ in range(callers)))
+        return client
 
     async def register(self, name: str) -> bool:
         return await self.register_each([name]) == 1
@@ -100,7 +108,7 @@ class Redis:
 
     @staticmethod
     async def connect(address: Address, callers: int) -> RedisClient:
-        return RedisClient(address["host"][0], int(address["port"][0]), callers)
+        return await RedisClient.connect(address, callers)
 
     # -- inside ---------------------------------------------------------------------------------
 

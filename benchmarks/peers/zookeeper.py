@@ -18,6 +18,8 @@ _JAR = "/usr/share/java/zookeeper.jar"
 _LOGGING_JAR = "/usr/share/java/slf4j-simple.jar"
 _ROOT = "/names"
 _VALUE = OWNER.encode()
+# What a transaction that was refused says of each of its parts.
+_REFUSALS = ("NodeExistsError", "RolledBackError", "RuntimeInconsistency")
 
 
 class ZooKeeperClient:
@@ -54,8 +56,7 @@ class ZooKeeperClient:
             transaction.create(_path(name), _VALUE)
         results = transaction.commit()
         refused = [result for result in results if isinstance(result, Exception)]
-        allowed = (self._exceptions.NodeExistsError, self._exceptions.RolledBackError)
-        allowed += (self._exceptions.RuntimeInconsistency,)
+        allowed = tuple(getattr(self._exceptions, name) for name in _REFUSALS)
         for result in refused:
             if not isinstance(result, allowed):
                 raise result

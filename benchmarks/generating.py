@@ -1,0 +1,139 @@
+"""The runner's side of `load`: processes of callers, started, timed together, added up.
+
+Invariant: every peer is called by the same number of processes with the same number of callers, and
+servers' CPU is read at the moments between which the callers count.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from benchmarks.load import Outcome, Task
+from benchmarks.peers.interface import BenchmarkError, Peer
+from benchmarks.processes import as_user, cpu_seconds
+from benchmarks.samples import CLIENT_CPU, P50, P99, RATE, SERVER_CPU
+from benchmarks.statistics import percentile
+
+_ROOT = Path(__file__).resolve().parents[1]
+_GRACE_SECONDS = 60.0
+
+
+def generate(peer: Peer, task: Task, processes: int, warm_seconds: float) -> dict[str, float]:
+    """Lets callers call for a while.
+
+    Args:
+        peer: It runs.
+        task: Of all processes together; its callers are shared out among them.
+        processes: At most as many as there are callers.
+        warm_seconds: Called, and not counted.
+
+    Returns:
+        The figures of a sample.
+
+    Raises:
+        BenchmarkError: A caller got another answer than it must get, or none.
+    """
+    processes = min(processes, task.callers)
+    tasks = [
+        replace(task, callers=share, prefix=f"{task.prefix}/{index}")
+        for index, share in enumerate(_shares(task.callers, processes))
+    ]
+    running = [_Generator(each) for each in tasks]
+    try:
+        for generator in running:
+            generator.wait_ready()
+        begins = time.monotonic() + warm_seconds
+        for generator in running:
+            generator.begin(begins)
+        servers = [pid for pids in peer.pids().values() for pid in pids]
+        _sleep_until(begins)
+        before = cpu_seconds(servers)
+        _sleep_until(begins + task.seconds)
+        spent = cpu_seconds(servers) - before
+        outcomes = [generator.outcome() for generator in running]
+    finally:
+        for generator in running:
+            generator.end()
+    return figures(outcomes, spent)
+
+
+def figures(outcomes: Sequence[Outcome], server_seconds: float) -> dict[str, float]:
+    """Adds up what processes found in the same time.
+
+    Raises:
+        BenchmarkError: No call ended in that time.
+    """
+    names = sum(outcome.names for outcome in outcomes)
+    if not names:
+        raise BenchmarkError("no call ended while the callers counted")
+    latencies = [each for outcome in outcomes for each in outcome.latencies_us]
+    return {
+        RATE: names / outcomes[0].seconds,
+        P50: percentile(latencies, 50) / 1e3,
+        P99: percentile(latencies, 99) / 1e3,
+        SERVER_CPU: server_seconds / names * 1e6,
+        CLIENT_CPU: sum(outcome.cpu_seconds for outcome in outcomes) / names * 1e6,
+    }
+
+
+class _Generator:
+    """One process of callers."""
+
+    def __init__(self, task: Task) -> None:
+        self._seconds = task.seconds
+        self._process = subprocess.Popen(
+            [*as_user(None), sys.executable, "-m", "benchmarks.load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=_ROOT,
+        )
+        self._say(json.dumps(asdict(task)))
+
+    def wait_ready(self) -> None:
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            self._fail()
+
+    def begin(self, moment: float) -> None:
+        self._say(repr(moment))
+
+    def outcome(self) -> Outcome:
+        try:
+            output, errors = self._process.communicate(timeout=self._seconds + _GRACE_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise BenchmarkError("the callers did not end") from error
+        if self._process.returncode:
+            raise BenchmarkError(f"the callers failed:\n{errors}")
+        return Outcome(**json.loads(output))
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._fail()
+
+    def _fail(self) -> None:
+        _, errors = self._process.communicate()
+        raise BenchmarkError(f"the callers failed:\n{errors}")
+
+
+def _shares(callers: int, processes: int) -> list[int]:
+    return [callers // processes + (index < callers % processes) for index in range(processes)]
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))
