@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.namestore-installed
 # Scratch directories of tests stay inside the clone, apart from those of another run beside this.
 PYTEST := mkdir -p .pytest_tmp && $(PYTHON) -m pytest --basetemp=.pytest_tmp/$$$$
-FAST_TESTS := $(wildcard tests/unit tests/properties tests/contract tests/golden)
+FAST_TESTS := $(wildcard tests/unit tests/properties tests/contract tests/golden tests/benchmarks)
 # Of `simulate`: how many runs, the first of them, and in how many processes.
 SEEDS ?= 200
 FIRST_SEED ?= 1
@@ -16,7 +16,7 @@ export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env protos check-protos lint format check test simulate demo clean
+.PHONY: help env protos check-protos lint format check test simulate bench demo clean
 .NOTPARALLEL:
 
 help: ## Say what can be made (this is what plain `make` does)
@@ -52,6 +52,14 @@ test: lint ## Every check and every test; some start real clusters on loopback
 
 simulate: env ## Whole clusters on simulated time, disks and network; SEEDS= FIRST_SEED= JOBS=
 	$(PYTHON) -m tests.simulation run --seeds $(SEEDS) --first $(FIRST_SEED) --jobs $(JOBS)
+
+bench: $(VENV)/.namestore-bench ## namestore beside etcd, ZooKeeper, PostgreSQL, Redis; ARGS=--quick
+	$(PYTHON) -m benchmarks $(ARGS)
+
+$(VENV)/.namestore-bench: $(STAMP)
+	@echo "installing the other systems' Python clients into $(VENV), and nothing elsewhere"
+	@$(PYTHON) -m pip install --quiet --editable '.[bench]'
+	@touch "$@"
 
 demo: env ## Three nodes on this machine, shown at work, with words to go with it
 	@$(PYTHON) examples/demo.py
