@@ -11,12 +11,15 @@ FAST_TESTS := $(wildcard tests/unit tests/properties tests/contract tests/golden
 SEEDS ?= 200
 FIRST_SEED ?= 1
 JOBS ?= 2
+# Of `torture`: for how long, on how many nodes, and what is drawn from; no SEED: a new one.
+MINUTES ?= 20
+NODES ?= 3
 
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env protos check-protos lint format check test simulate bench demo clean
+.PHONY: help env protos check-protos lint format check test simulate torture bench demo clean
 .NOTPARALLEL:
 
 help: ## Say what can be made (this is what plain `make` does)
@@ -53,6 +56,9 @@ test: lint ## Every check and every test; some start real clusters on loopback
 simulate: env ## Whole clusters on simulated time, disks and network; SEEDS= FIRST_SEED= JOBS=
 	$(PYTHON) -m tests.simulation run --seeds $(SEEDS) --first $(FIRST_SEED) --jobs $(JOBS)
 
+torture: env ## Real nodes, each in a network of its own, under faults; MINUTES= SEED= NODES=3|5
+	$(PYTHON) -m tests.torture --minutes $(MINUTES) --nodes $(NODES) $(if $(SEED),--seed $(SEED))
+
 bench: $(VENV)/.namestore-bench ## namestore beside etcd, ZooKeeper, PostgreSQL, Redis; ARGS=--quick
 	$(PYTHON) -m benchmarks $(ARGS)
 
@@ -65,6 +71,6 @@ demo: env ## Three nodes on this machine, shown at work, with words to go with i
 	@$(PYTHON) examples/demo.py
 
 clean: ## Remove everything the other targets made, the environment included
-	rm -rf "$(VENV)" .namestore build dist ./*.egg-info .hypothesis .coverage .coverage.*
+	rm -rf "$(VENV)" .namestore .torture build dist ./*.egg-info .hypothesis .coverage .coverage.*
 	rm -rf .mypy_cache .pytest_cache .pytest_tmp .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""`python -m tests.torture`: real nodes, real faults, and a judge; see docs/testing.md."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.torture import isolation
+
+_SEEDS = 1_000_000_000
+
+
+def main() -> int:
+    """Returns 0 when everything is as it should be, 1 when something was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of faults (20)")
+    parser.add_argument("--seed", type=int, help="what is drawn from; a new one unless given")
+    parser.add_argument("--nodes", type=int, choices=(3, 5), default=3)
+    parser.add_argument(
+        "--directory", type=Path, default=Path(".torture"), help="where a run makes its own"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep it although nothing was found")
+    parser.add_argument(
+        "--loopback", action="store_true", help="no namespaces, although they could be had"
+    )
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else random.randrange(_SEEDS)
+    obstacle = "not wanted" if arguments.loopback else isolation.obstacle()
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    made = tempfile.mkdtemp(prefix=f"seed-{seed}-", dir=arguments.directory.absolute())
+
+    def play() -> int:
+        # Here and not above: what it imports starts threads, and a process with threads cannot
+        # leave its namespaces.
+        from tests.torture.run import Options, torture
+
+        again = f"python -m tests.torture --minutes {arguments.minutes:g} --seed {seed}"
+        options = Options(
+            seconds=arguments.minutes * 60,
+            seed=seed,
+            nodes=arguments.nodes,
+            directory=Path(made),
+            isolated=obstacle is None,
+            keep=arguments.keep,
+            again=f"{again} --nodes {arguments.nodes}",
+        )
+        return torture(options)
+
+    if obstacle is None:
+        return isolation.run(play)
+    sys.stdout.write(
+        f"no network namespaces here ({obstacle}): nodes run on loopback addresses, and what takes "
+        "more than kills, pauses, clocks, members and cut connections is left out\n"
+    )
+    return isolation.run_outside(play)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""What the faults act on, and what is noted of it.
+
+`Stage` knows which nodes are down on purpose; `Diary` writes down what was done and when; `Watch`
+looks at the nodes from outside all the time. Invariant: a node that ends while it is not noted as
+down has ended by itself, and that is a finding.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+
+from namestore import NameStore
+from namestore.localcluster.errors import NodeFailed
+from namestore.localcluster.observe import NodeView, observe
+from namestore.v1 import cluster_pb2
+from tests.support.linearizability import Violation
+from tests.torture.grounds import Ground
+from tests.torture.nodes import TortureCluster
+
+RECOVERY_SECONDS = 60.0
+_LOOK_SECONDS = 0.25
+_STOP_SECONDS = 8.0
+
+
+class Diary:
+    """What was done, as lines of JSON with the time on the monotonic clock."""
+
+    def __init__(self, path: Path) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.leader_kills: list[float] = []
+        self.now = "starting"
+        self._began = time.monotonic()
+        self._file = path.open("w", encoding="utf-8")
+
+    def close(self) -> None:
+        """Nothing is noted after this."""
+        self._file.close()
+
+    def fault(self, kind: str) -> None:
+        """A fault of that kind begins."""
+        self.kinds[kind] += 1
+        self.note("fault", kind=kind)
+
+    def note(self, event: str, **details: Any) -> float:
+        """Notes it; gives the time."""
+        at = time.monotonic()
+        self.now = " ".join([event, *map(str, details.values())])
+        line = {"at": at, "second": round(at - self._began, 3), "event": event, **details}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        return at
+
+
+class Watch:
+    """Asks every node for its view, in a thread, while it is entered.
+
+    Attributes:
+        leaders: By term, who led.
+        found: What must not be, in words; empty: nothing so far.
+    """
+
+    def __init__(self, cluster: TortureCluster, down: set[str]) -> None:
+        self.leaders: dict[int, str] = {}
+        self.found: list[str] = []
+        self._cluster = cluster
+        self._down = down
+        self._views: Mapping[str, NodeView] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def leader(self) -> str | None:
+        """Who seemed to lead when last looked: of several, the one of the newest term."""
+        leading = [
+            (view.status.term, node_id)
+            for node_id, view in self._views.items()
+            if view.status is not None and view.leads
+        ]
+        return max(leading)[1] if leading else None
+
+    @property
+    def term(self) -> int:
+        """The newest term in which a leader was seen."""
+        return max(self.leaders, default=0)
+
+    def _run(self) -> None:
+        endpoints = {node.id: node.grpc for node in self._cluster.config.nodes}
+        while not self._ended.wait(_LOOK_SECONDS):
+            self._views = observe(endpoints, timeout=0.5)
+            for node_id, view in self._views.items():
+                if view.leads and view.status is not None:
+                    self._note_leader(view.status, node_id)
+            for node_id in endpoints:
+                self._note_end(node_id)
+
+    def _note_leader(self, status: cluster_pb2.StatusResponse, node_id: str) -> None:
+        before = self.leaders.setdefault(status.term, node_id)
+        if before != node_id:
+            self.found.append(f"{before} and {node_id} both led in term {status.term}")
+
+    def _note_end(self, node_id: str) -> None:
+        # What is noted as down is asked for first: it is noted before it is brought down.
+        process = self._cluster.process(node_id)
+        if process.pid is None and node_id not in self._down:
+            self._down.add(node_id)
+            tail = process.log_tail(30)
+            self.found.append(f"{node_id} ended by itself, exit {process.exit_code}\n{tail}")
+
+
+class Stage:
+    """The cluster as the faults see it. Used by the main thread only.
+
+    Attributes:
+        down: Nodes that may have ended, by what the faults do to them.
+    """
+
+    def __init__(self, cluster: TortureCluster, ground: Ground, diary: Diary) -> None:
+        self.cluster = cluster
+        self.ground = ground
+        self.diary = diary
+        self.down: set[str] = set()
+        self.watch = Watch(cluster, self.down)
+
+    @property
+    def node_ids(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.cluster.node_ids
+
+    def any_node(self, random: Random) -> str:
+        """One of those that are not down, if there are such."""
+        draw = random.random()
+        up = [node_id for node_id in self.node_ids if node_id not in self.down]
+        candidates = up or list(self.node_ids)
+        return candidates[int(draw * len(candidates))]
+
+    def leader(self, random: Random) -> str:
+        """Who leads, as far as it is known; else any node."""
+        fallback = self.any_node(random)
+        return self.watch.leader or fallback
+
+    def kill(self, node_id: str, *, group: bool = False) -> None:
+        """SIGKILL, for the process or its whole group."""
+        self.down.add(node_id)
+        self.diary.note("kill -9", node=node_id, group=group)
+        if group:
+            self.cluster.kill_group(node_id)
+        else:
+            self.cluster.kill(node_id)
+
+    def stop(self, node_id: str) -> None:
+        """SIGTERM, and SIGKILL for what does not end of it in its time."""
+        self.down.add(node_id)
+        self.diary.note("stop", node=node_id)
+        try:
+            self.cluster.stop(node_id, timeout=_STOP_SECONDS)
+        except NodeFailed:
+            self.diary.note("does not end of SIGTERM", node=node_id)
+            self.cluster.kill(node_id)
+
+    def bring_back(self, *node_ids: str) -> None:
+        """Starts these nodes where they do not run; a node that runs is left alone."""
+        for node_id in node_ids:
+            self.diary.note("start", node=node_id)
+            self.cluster.start_plainly(node_id)
+            self.down.discard(node_id)
+
+    def wait_until_serving(self) -> None:
+        """Raises `Violation` when not all nodes serve in good time, though nothing is broken."""
+        began = self.diary.note("recovery")
+        try:
+            self.cluster.wait_until_serving(*self.node_ids, timeout=RECOVERY_SECONDS)
+        except NodeFailed as error:
+            raise Violation(f"nothing is broken any more, and yet: {error}") from error
+        self.diary.note("serving", after=round(time.monotonic() - began, 3))
+
+    def give_time(self, node_id: str, seconds: float) -> None:
+        """Waits until a node serves, at most that long: other faults may keep it from it."""
+        with suppress(NodeFailed):
+            self.cluster.wait_until_serving(node_id, timeout=seconds)
+
+    def operator(self) -> NameStore:
+        """A client for changes of the cluster, on ways that no fault touches."""
+        return NameStore(self.cluster.endpoints, timeout=10.0)
+
+    def check(self) -> None:
+        """Raises `Violation` with what the watch found."""
+        if self.watch.found:
+            raise Violation("\n".join(self.watch.found))
