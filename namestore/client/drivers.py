@@ -137,8 +137,8 @@ class BlockingDriver(Driver):
         """What the operation is resumed with; a failure is thrown into it."""
         try:
             match effect:
-                case Send(endpoint, method, request, timeout):
-                    return self._network().call(endpoint, method, request, timeout)
+                case Send(endpoint, method, request, timeout, left):
+                    return self._network().call(endpoint, method, request, timeout, left)
                 case Sleep(seconds):
                     self._sleep(seconds)
                 case Ask():
@@ -216,7 +216,12 @@ class AsyncDriver(Driver):
         inbox = self._inbox_of(asyncio.get_running_loop())
         answered: asyncio.Future[Message | Failure] = inbox.loop.create_future()
         cancel = self._network().submit(
-            send.endpoint, send.method, send.request, send.timeout, partial(inbox.put, answered)
+            send.endpoint,
+            send.method,
+            send.request,
+            send.timeout,
+            partial(inbox.put, answered),
+            send.left,
         )
         try:
             return await answered

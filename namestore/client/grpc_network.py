@@ -93,9 +93,15 @@ class GrpcNetwork:
         self._closed = False
 
     def call(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        left: float | None = None,
     ) -> Message:
         """See `Network.call`."""
+        del left  # it is sent at once
         peer = self._peer(endpoint)
         try:
             response: Message = _open(lambda: peer.invoker(method)(request, timeout=timeout))
@@ -111,8 +117,10 @@ class GrpcNetwork:
         request: Message,
         timeout: float,
         done: Done,
+        left: float | None = None,
     ) -> Callable[[], None]:
         """See `Network.submit`."""
+        del left  # it is sent at once
         peer = self._peer(endpoint)
 
         def finished(call: Any) -> None:

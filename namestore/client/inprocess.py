@@ -63,9 +63,15 @@ class InProcessNetwork:
         self._fatal = error
 
     def call(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        left: float | None = None,
     ) -> Message:
         """See `Network.call`."""
+        del left  # it is sent at once
         future = self._start(method, request, timeout)
         try:
             return future.result(timeout + _GRACE_SECONDS)
@@ -82,8 +88,10 @@ class InProcessNetwork:
         request: Message,
         timeout: float,
         done: Done,
+        left: float | None = None,
     ) -> Callable[[], None]:
         """See `Network.submit`."""
+        del left  # it is sent at once
 
         def finished(ended: concurrent.futures.Future[Message]) -> None:
             if ended.cancelled():

@@ -29,8 +29,10 @@ from namestore.errors import Overloaded
 
 # Of one lane: enough to fill the time that a frame is under way.
 FRAMES_UNDER_WAY_MAX = 2
-FRAME_CALLS_MAX = 1000
+FRAME_CALLS_MAX = 500
 FRAME_BYTES_MAX = 1024 * 1024
+# Nothing was heard for so long since a frame was sent: nobody waits to be sent there any more.
+SILENCE_SECONDS = 1.0
 # Of one endpoint, not yet sent: more would be late anyway.
 WAITING_CALLS_MAX = 100_000
 WAITING_BYTES_MAX = 64 * 1024 * 1024
@@ -49,7 +51,8 @@ class Frame:
     """Calls of one lane that were sent together, and how many of them are owed an answer."""
 
     lane: Lane
-    owed: int
+    sent_at: float
+    owed: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +61,8 @@ class Call:
 
     Attributes:
         field: Its place in an item of a session.
-        deadline: Seconds of the clock.
+        deadline: Seconds of the clock. Once it is sent, no later than its `patience` from then.
+        patience: Seconds.
         done: See `Network.submit`.
         number: Once it is sent: the id of its item.
         frame: Once it is sent: what it was sent with.
@@ -71,6 +75,7 @@ class Call:
     method: Method[Any, Any]
     request: Message
     deadline: float
+    patience: float
     done: Done
     size: int = 0
     number: int = 0
@@ -104,6 +109,7 @@ class Lanes:
         self._waiting_bytes = 0
         # Somebody was told to `take`, and did not yet: one wake-up for all that came until then.
         self._told = False
+        self._heard_at = -inf
 
     def put(self, call: Call) -> bool:
         """Takes a call in. True: somebody must `take` now.
@@ -127,20 +133,21 @@ class Lanes:
             lane.waiting.append(call)
             return lane.frames < FRAMES_UNDER_WAY_MAX and self._tell()
 
-    def take(self) -> list[Call]:
+    def take(self, now: float) -> list[Call]:
         """What is to be sent now, in one message: at most a frame of each lane. May be empty."""
         taken: list[Call] = []
         with self._lock:
             self._told = False
             for lane in self._lanes.values():
                 if lane.may_send:
-                    self._fill(lane, taken)
+                    self._fill(lane, taken, now)
         return taken
 
-    def answered(self, numbers: Iterable[int]) -> tuple[list[Call | None], bool]:
+    def answered(self, numbers: Iterable[int], now: float) -> tuple[list[Call | None], bool]:
         """Whose answers these are (None: nobody's any more), and whether to `take` now."""
         calls: list[Call | None] = []
         with self._lock:
+            self._heard_at = now
             for number in numbers:
                 call = self._sent.pop(number, None)
                 calls.append(call)
@@ -157,7 +164,7 @@ class Lanes:
             return True
 
     def expire(self, now: float) -> tuple[list[Call], float, bool]:
-        """Ends the calls whose time is up.
+        """Ends the calls whose time is up; in a silence also those that wait to be sent.
 
         Returns:
             These calls; the next deadline of those left; and whether to `take` now.
@@ -165,8 +172,9 @@ class Lanes:
         late: list[Call] = []
         earliest = inf
         with self._lock:
+            silent = self._is_silent(now)
             for call in self._all():
-                if call.deadline <= now:
+                if call.deadline <= now or (silent and call.frame is None):
                     late.append(call)
                 else:
                     earliest = min(earliest, call.deadline)
@@ -194,9 +202,18 @@ class Lanes:
         told, self._told = self._told, True
         return not told
 
-    def _fill(self, lane: Lane, taken: list[Call]) -> None:
+    def _is_silent(self, now: float) -> bool:
+        """Something was sent a while ago, is owed an answer, and nothing at all came since."""
+        return any(
+            call.frame is not None
+            and call.deadline <= now
+            and self._heard_at < call.frame.sent_at <= now - SILENCE_SECONDS
+            for call in self._sent.values()
+        )
+
+    def _fill(self, lane: Lane, taken: list[Call], now: float) -> None:
         """Moves a frame of the lane into `taken`: at least one call, unless all have ended."""
-        frame = Frame(lane, 0)
+        frame = Frame(lane, now)
         size = 0
         while lane.waiting and frame.owed < FRAME_CALLS_MAX:
             call = lane.waiting[0]
@@ -208,6 +225,7 @@ class Lanes:
                 self._leaves_queue(call)
                 self._number += 1
                 call.number, call.frame = self._number, frame
+                call.deadline = min(call.deadline, now + call.patience)
                 self._sent[call.number] = call
                 taken.append(call)
             lane.waiting.popleft()

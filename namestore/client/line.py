@@ -33,12 +33,21 @@ class Line:
 
     Args:
         clock: Monotonic seconds.
+        watch_for: Has `expire` called at a time of that clock. For what `put` is given, whoever
+            puts it sees to that.
     """
 
-    def __init__(self, network: Conversing, endpoint: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        network: Conversing,
+        endpoint: str,
+        clock: Callable[[], float],
+        watch_for: Callable[[float], None],
+    ) -> None:
         self._network = network
         self._endpoint = endpoint
         self._clock = clock
+        self._watch_for = watch_for
         self._lanes = Lanes()
         self._ends = Ends(self._take, self._heard, self._ended)
         self._lock = threading.Lock()
@@ -78,6 +87,8 @@ class Line:
         for call in late:
             if call.number:
                 call.done(NoAnswer(self._endpoint, Silence.TIMED_OUT, "does not answer in time"))
+            elif call.deadline > now:
+                call.done(NoAnswer(self._endpoint, Silence.UNSENT, "does not answer at all"))
             else:
                 call.done(
                     Overloaded(
@@ -107,11 +118,12 @@ class Line:
             self._stream.wake()
 
     def _take(self, stream: SessionStream) -> pb.SessionRequest | None:
+        now = self._clock()
         with self._lock:
-            calls = self._lanes.take() if stream is self._stream else []
+            calls = self._lanes.take(now) if stream is self._stream else []
         if not calls:
             return None
-        now = self._clock()
+        self._watch_for(min(call.deadline for call in calls))
         request = pb.SessionRequest()
         add = request.items.add
         for call in calls:
@@ -122,7 +134,8 @@ class Line:
 
     def _heard(self, response: pb.SessionResponse) -> None:
         answers = response.answers
-        calls, may_send = self._lanes.answered([answer.id for answer in answers])
+        numbers = [answer.id for answer in answers]
+        calls, may_send = self._lanes.answered(numbers, self._clock())
         if may_send:
             self._wake()
         for call, answer in zip(calls, answers, strict=True):

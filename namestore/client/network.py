@@ -51,9 +51,17 @@ class Network(Protocol):
     """
 
     def call(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        left: float | None = None,
     ) -> Message:
         """Sends one request and blocks until it is answered, `timeout` seconds at most.
+
+        Where it may have to wait to be sent, `timeout` begins when it is, and the wait ends `left`
+        seconds from now (None: `timeout`).
 
         Raises:
             NamestoreError: Stated by the server.
@@ -68,8 +76,9 @@ class Network(Protocol):
         request: Message,
         timeout: float,
         done: Done,
+        left: float | None = None,
     ) -> Callable[[], None]:
-        """Sends one request without waiting.
+        """Sends one request without waiting; `timeout` and `left` as for `call`.
 
         `done` is called exactly once, on any thread (the caller's included), with the answer or
         the failure that `call` would raise. It must return soon and not raise.
@@ -106,12 +115,16 @@ class Conversing(Network, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Effect: one attempt. Resumes with the answer, or has the failure thrown in."""
+    """Effect: one attempt. Resumes with the answer, or has the failure thrown in.
+
+    `timeout` and `left` as for `Network.call`.
+    """
 
     endpoint: str
     method: Method[Any, Any]
     request: Message
     timeout: float
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

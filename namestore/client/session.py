@@ -129,16 +129,24 @@ def _attempt(session: Session, progress: _Progress, endpoint: str) -> Operation[
     progress.was_sent = False
     if not session.endpoints.is_proven(endpoint):
         status: StatusResponse = yield Send(
-            endpoint, STATUS, StatusRequest(), _patience(session, progress)
+            endpoint,
+            STATUS,
+            StatusRequest(),
+            _patience(session, progress, _left(session, progress)),
         )
         session.endpoints.note_status(endpoint, status)
     progress.was_sent = progress.ever_sent = True
-    return (yield Send(endpoint, progress.method, progress.request, _patience(session, progress)))
+    left = _left(session, progress)
+    patience = _patience(session, progress, left)
+    return (yield Send(endpoint, progress.method, progress.request, patience, left))
 
 
-def _patience(session: Session, progress: _Progress) -> float:
+def _left(session: Session, progress: _Progress) -> float:
+    return max(progress.deadline - session.clock(), 0.001)
+
+
+def _patience(session: Session, progress: _Progress, left: float) -> float:
     """Seconds that one attempt may take. With nowhere else to go: all that are left."""
-    left = max(progress.deadline - session.clock(), 0.001)
     alone = len(session.endpoints.addresses) == 1
     if alone or (progress.method.patient and progress.was_sent):
         return left

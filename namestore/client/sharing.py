@@ -67,13 +67,18 @@ class SharingNetwork:
         self._sweeper: threading.Thread | None = None
 
     def call(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        left: float | None = None,
     ) -> Message:
         """See `Network.call`."""
         if method is not methods.STATUS and self._line(endpoint, method) is None:
             return self._inner.call(endpoint, method, request, timeout)
         waiter = _Waiter()
-        return waiter.wait(self.submit(endpoint, method, request, timeout, waiter))
+        return waiter.wait(self.submit(endpoint, method, request, timeout, waiter, left))
 
     def submit(
         self,
@@ -82,11 +87,12 @@ class SharingNetwork:
         request: Message,
         timeout: float,
         done: Done,
+        left: float | None = None,
     ) -> Callable[[], None]:
         """See `Network.submit`."""
         line = self._line(endpoint, method)
         if line is not None:
-            return self._submit(line, method, request, timeout, done)
+            return self._submit(line, method, request, timeout, done, left)
         if method is methods.STATUS:
             return self._questions.ask(endpoint, method, request, timeout, done)
         return self._inner.submit(endpoint, method, request, timeout, done)
@@ -134,7 +140,8 @@ class SharingNetwork:
                 raise ClientMisuse("this client is closed; make another NameStore")
             line = self._lines.get(endpoint)
             if line is None:
-                line = self._lines[endpoint] = Line(self._inner, endpoint, self._clock)
+                line = Line(self._inner, endpoint, self._clock, self._watch_for)
+                self._lines[endpoint] = line
         return None if line.without_sessions else line
 
     def _submit(
@@ -144,15 +151,18 @@ class SharingNetwork:
         request: Message,
         timeout: float,
         done: Done,
+        left: float | None,
     ) -> Callable[[], None]:
-        deadline = self._clock() + timeout
-        call = Call(_kind(request), SHARED[method.path], method, request, deadline, done)
+        deadline = self._clock() + (timeout if left is None else left)
+        call = Call(_kind(request), SHARED[method.path], method, request, deadline, timeout, done)
         line.put(call)
-        if deadline < self._earliest:
-            self._watch_for(deadline)
+        self._watch_for(deadline)
         return lambda: line.give_up(call)
 
     def _watch_for(self, deadline: float) -> None:
+        """A call ends at `deadline`, at the latest."""
+        if deadline >= self._earliest:
+            return
         with self._lock:
             self._earliest = min(self._earliest, deadline)
             if self._sweeper is None and self._sweeps and not self._closed:

@@ -87,7 +87,12 @@ class FakeNetwork:
     closed: int = 0
 
     def call(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        left: float | None = None,
     ) -> Message:
         answer = self._answer(endpoint, method, request, timeout)
         if isinstance(answer, Exception):
@@ -95,7 +100,13 @@ class FakeNetwork:
         return answer
 
     def submit(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float, done: Done
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        done: Done,
+        left: float | None = None,
     ) -> Callable[[], None]:
         done(self._answer(endpoint, method, request, timeout))
         return lambda: None

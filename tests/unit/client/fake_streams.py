@@ -100,7 +100,12 @@ class FakeConversing:
         return stream.messages(), stream.cancel
 
     def call(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        left: float | None = None,
     ) -> Message:
         self.singly.append((method.name, request))
         answer = self.answer_singly(request)
@@ -109,7 +114,13 @@ class FakeConversing:
         return answer
 
     def submit(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float, done: Done
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        done: Done,
+        left: float | None = None,
     ) -> Callable[[], None]:
         self.singly.append((method.name, request))
         done(self.answer_singly(request))

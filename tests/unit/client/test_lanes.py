@@ -14,12 +14,14 @@ from namestore.errors import Overloaded
 from namestore.v1 import registry_pb2 as pb
 
 
-def call(name: str = "user:a", kind: Kind = Kind.WRITE, deadline: float = 10.0) -> Call:
+def call(
+    name: str = "user:a", kind: Kind = Kind.WRITE, deadline: float = 10.0, patience: float = 100.0
+) -> Call:
     def done(answer: Any) -> None:
         raise AssertionError("lanes tell nobody anything")
 
     request = pb.RegisterRequest(name=name)
-    return Call(kind, "register", methods.REGISTER, request, deadline, done)
+    return Call(kind, "register", methods.REGISTER, request, deadline, patience, done)
 
 
 def test_a_lone_call_goes_at_once() -> None:
@@ -27,9 +29,9 @@ def test_a_lone_call_goes_at_once() -> None:
     lanes = Lanes()
     lone = call()
     assert lanes.put(lone)
-    assert lanes.take() == [lone]
-    assert lanes.take() == []
-    assert lanes.answered([lone.number]) == ([lone], False)
+    assert lanes.take(0.0) == [lone]
+    assert lanes.take(0.0) == []
+    assert lanes.answered([lone.number], 0.0) == ([lone], False)
 
 
 def test_calls_gather_while_frames_are_under_way() -> None:
@@ -38,13 +40,13 @@ def test_calls_gather_while_frames_are_under_way() -> None:
     first = [call() for _ in range(bounds.FRAMES_UNDER_WAY_MAX)]
     for each in first:
         assert lanes.put(each)
-        assert lanes.take() == [each]
+        assert lanes.take(0.0) == [each]
     later = [call(f"user:{n}") for n in range(50)]
     assert [lanes.put(each) for each in later] == [False] * 50
-    assert lanes.take() == []
-    assert lanes.answered([first[0].number]) == ([first[0]], True)
-    assert lanes.take() == later
-    assert lanes.take() == []
+    assert lanes.take(0.0) == []
+    assert lanes.answered([first[0].number], 0.0) == ([first[0]], True)
+    assert lanes.take(0.0) == later
+    assert lanes.take(0.0) == []
 
 
 def test_a_frame_is_under_way_until_its_last_call_has_ended() -> None:
@@ -53,18 +55,18 @@ def test_a_frame_is_under_way_until_its_last_call_has_ended() -> None:
     others = [call() for _ in range(bounds.FRAMES_UNDER_WAY_MAX - 1)]
     for other in others:
         lanes.put(other)
-        lanes.take()
+        lanes.take(0.0)
     three = [call(deadline=5.0), call(), call()]
     for each in three:
         lanes.put(each)
-    assert lanes.take() == three
+    assert lanes.take(4.9) == three
     waits = call()
     assert not lanes.put(waits)
     assert lanes.give_up(three[1])
-    assert lanes.take() == []
+    assert lanes.take(0.0) == []
     assert lanes.expire(5.0) == ([three[0]], 10.0, False)
-    assert lanes.answered([three[2].number]) == ([three[2]], True)
-    assert lanes.take() == [waits]
+    assert lanes.answered([three[2].number], 0.0) == ([three[2]], True)
+    assert lanes.take(0.0) == [waits]
 
 
 def test_a_frame_is_bounded_in_calls() -> None:
@@ -73,8 +75,8 @@ def test_a_frame_is_bounded_in_calls() -> None:
     calls = [call() for _ in range(bounds.FRAME_CALLS_MAX + 1)]
     for each in calls:
         lanes.put(each)
-    assert lanes.take() == calls[:-1]
-    assert lanes.take() == calls[-1:]
+    assert lanes.take(0.0) == calls[:-1]
+    assert lanes.take(0.0) == calls[-1:]
 
 
 def test_a_frame_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,10 +88,10 @@ def test_a_frame_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     large = call("user:" + "x" * 200)
     for each in (*small[:3], large, small[3]):
         lanes.put(each)
-    assert lanes.take() == small[:2]
-    assert lanes.take() == small[2:3]
-    assert lanes.take() == [large]
-    assert lanes.take() == small[3:]
+    assert lanes.take(0.0) == small[:2]
+    assert lanes.take(0.0) == small[2:3]
+    assert lanes.take(0.0) == [large]
+    assert lanes.take(0.0) == small[3:]
 
 
 def test_a_call_never_waits_for_one_of_another_kind() -> None:
@@ -97,11 +99,11 @@ def test_a_call_never_waits_for_one_of_another_kind() -> None:
     lanes = Lanes()
     for _ in range(bounds.FRAMES_UNDER_WAY_MAX):
         lanes.put(call())
-        lanes.take()
+        lanes.take(0.0)
     lanes.put(call())
     reads = [call(kind=Kind.LINEARIZABLE_READ), call(kind=Kind.STALE_READ)]
     assert [lanes.put(read) for read in reads] == [True, False]
-    assert lanes.take() == reads
+    assert lanes.take(0.0) == reads
 
 
 def test_one_wake_up_serves_all_that_came_until_it_was_heard() -> None:
@@ -109,7 +111,7 @@ def test_one_wake_up_serves_all_that_came_until_it_was_heard() -> None:
     lanes = Lanes()
     calls = [call() for _ in range(100)]
     assert [lanes.put(each) for each in calls] == [True] + [False] * 99
-    assert lanes.take() == calls
+    assert lanes.take(0.0) == calls
     assert lanes.put(call())
 
 
@@ -129,7 +131,7 @@ def test_a_call_given_up_in_the_queue_is_not_sent() -> None:
     lanes.put(stays)
     assert lanes.give_up(gone)
     assert not lanes.give_up(gone)
-    assert lanes.take() == [stays]
+    assert lanes.take(0.0) == [stays]
 
 
 def test_an_answer_to_a_call_given_up_is_nobodys() -> None:
@@ -137,9 +139,9 @@ def test_an_answer_to_a_call_given_up_is_nobodys() -> None:
     lanes = Lanes()
     gone = call()
     lanes.put(gone)
-    lanes.take()
+    lanes.take(0.0)
     lanes.give_up(gone)
-    assert lanes.answered([gone.number, 4711]) == ([None, None], False)
+    assert lanes.answered([gone.number, 4711], 0.0) == ([None, None], False)
 
 
 def test_calls_end_at_their_deadlines() -> None:
@@ -148,15 +150,57 @@ def test_calls_end_at_their_deadlines() -> None:
     sent, sent_longer = call(deadline=3.0), call(deadline=8.0)
     lanes.put(sent)
     lanes.put(sent_longer)
-    lanes.take()
+    lanes.take(0.0)
     waiting, waiting_longer = call(deadline=4.0), call(deadline=9.0)
     lanes.put(waiting)
     lanes.put(waiting_longer)
     assert lanes.expire(2.0) == ([], 3.0, False)
+    lanes.answered([], 3.9)  # it says something, though nothing to these
     assert lanes.expire(4.0) == ([sent, waiting], 8.0, False)
-    assert lanes.take() == [waiting_longer]
+    assert lanes.take(0.0) == [waiting_longer]
     assert lanes.expire(100.0) == ([sent_longer, waiting_longer], inf, False)
     assert lanes.fail_all() == []
+
+
+def test_the_patience_of_a_call_begins_when_it_is_sent() -> None:
+    """Waiting for its turn is no reason to ask elsewhere; its deadline holds all the same."""
+    lanes = Lanes()
+    short, long = call(deadline=10.0, patience=1.0), call(deadline=10.0, patience=60.0)
+    lanes.put(short)
+    lanes.put(long)
+    assert lanes.expire(5.0) == ([], 10.0, False)
+    assert lanes.take(5.0) == [short, long]
+    assert (short.deadline, long.deadline) == (6.0, 10.0)
+    assert lanes.expire(6.0) == ([short], 10.0, False)
+
+
+def test_nobody_waits_for_an_endpoint_that_says_nothing() -> None:
+    """A call is late, and nothing at all came since it was sent: what waits may go elsewhere."""
+    lanes = Lanes()
+    for _ in range(bounds.FRAMES_UNDER_WAY_MAX):
+        lanes.put(call(deadline=100.0, patience=bounds.SILENCE_SECONDS))
+        sent = lanes.take(50.0)
+    waiting = call(deadline=100.0)
+    lanes.put(waiting)
+    late, _, _ = lanes.expire(50.0 + bounds.SILENCE_SECONDS)
+    assert waiting in late
+    assert sent[0] in late
+    assert (waiting.number, waiting.deadline) == (0, 100.0)
+
+
+@pytest.mark.parametrize(("patience", "heard_at"), ((0.1, 0.0), (bounds.SILENCE_SECONDS, 50.1)))
+def test_an_endpoint_that_says_anything_is_waited_for(patience: float, heard_at: float) -> None:
+    """It is slow, or one caller was in a hurry: the others keep their place."""
+    lanes = Lanes()
+    for _ in range(bounds.FRAMES_UNDER_WAY_MAX):
+        lanes.put(call(deadline=100.0, patience=patience))
+        lanes.take(50.0)
+    waiting = call(deadline=100.0)
+    lanes.put(waiting)
+    lanes.answered([4711], heard_at)
+    late, _, _ = lanes.expire(50.0 + patience)
+    assert len(late) == bounds.FRAMES_UNDER_WAY_MAX
+    assert waiting not in late
 
 
 def test_what_waits_is_bounded_in_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +214,7 @@ def test_what_waits_is_bounded_in_calls(monkeypatch: pytest.MonkeyPatch) -> None
         lanes.put(call())
     lanes.give_up(calls[0])
     lanes.put(call())
-    lanes.take()
+    lanes.take(0.0)
     for _ in range(3):
         lanes.put(call())
     with pytest.raises(Overloaded):
@@ -184,7 +228,7 @@ def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None
     lanes.put(call("user:" + "x" * 200))
     with pytest.raises(Overloaded):
         lanes.put(call("user:" + "x" * 100))
-    lanes.take()
+    lanes.take(0.0)
     lanes.put(call("user:" + "x" * 100))
 
 
@@ -193,11 +237,11 @@ def test_all_can_be_failed_at_once() -> None:
     lanes = Lanes()
     sent, waiting = call(), call()
     lanes.put(sent)
-    lanes.take()
+    lanes.take(0.0)
     lanes.put(waiting)
     assert lanes.fail_all() == [sent, waiting]
     assert sent.number > 0
     assert waiting.number == 0
     fresh = call()
     assert lanes.put(fresh)
-    assert lanes.take() == [fresh]
+    assert lanes.take(0.0) == [fresh]

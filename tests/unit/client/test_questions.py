@@ -26,7 +26,13 @@ class Slow(FakeConversing):
         self.waiting: list[tuple[str, float, Done]] = []
 
     def submit(
-        self, endpoint: str, method: Method[Any, Any], request: Message, timeout: float, done: Done
+        self,
+        endpoint: str,
+        method: Method[Any, Any],
+        request: Message,
+        timeout: float,
+        done: Done,
+        left: float | None = None,
     ) -> Callable[[], None]:
         if self.closed:
             raise ClientMisuse("closed")

@@ -40,19 +40,21 @@ class Scene:
         self.network = SharingNetwork(self.inner, self.clock, sweeps=False)
         self.cancels: dict[str, Callable[[], None]] = {}
 
-    def register(self, name: str, timeout: float = 5.0) -> Future[Any]:
+    def register(self, name: str, timeout: float = 5.0, left: float | None = None) -> Future[Any]:
         """Submits; the future holds the answer, failures included."""
         heard: Future[Message | Failure] = Future()
+        request = pb.RegisterRequest(name=name)
         self.cancels[name] = self.network.submit(
-            HERE, methods.REGISTER, pb.RegisterRequest(name=name), timeout, heard.set_result
+            HERE, methods.REGISTER, request, timeout, heard.set_result, left
         )
         return heard
 
-    def fill(self, stream: FakeStream | None = None) -> tuple[FakeStream, list[Any]]:
+    def fill(self, timeout: float = 5.0, left: float | None = None) -> tuple[FakeStream, list[Any]]:
         """As many writes under way as may be; what comes later gathers. Returns their items."""
         items = []
+        stream: FakeStream | None = None
         for number in range(FRAMES_UNDER_WAY_MAX):
-            self.register(f"user:filler-{number}")
+            self.register(f"user:filler-{number}", timeout, left)
             stream = stream or self.inner.stream_opened()
             items.extend(stream.frame().items)
         assert stream is not None
@@ -160,6 +162,30 @@ def test_a_call_that_was_never_sent_in_time_was_certainly_not_applied(scene: Sce
     scene.network.sweep()
     assert type(heard(waits)) is Overloaded
     assert stream.quiet
+
+
+def test_patience_begins_when_a_call_is_sent(scene: Scene) -> None:
+    """While others are answered it waits for its turn as long as its caller does."""
+    stream, fillers = scene.fill()
+    waits = scene.register("user:waits", 1.0, left=5.0)
+    scene.clock.now += 3.0
+    scene.network.sweep()
+    assert not waits.done()
+    stream.grant(fillers[0])
+    (item,) = stream.frame().items
+    assert 1000 <= item.timeout_ms <= 1001
+    scene.clock.now += 1.0
+    scene.network.sweep()
+    assert heard(waits).silence is Silence.TIMED_OUT
+
+
+def test_nobody_waits_for_an_endpoint_that_says_nothing(scene: Scene) -> None:
+    """What was sent is unknown; what was not may go elsewhere at once."""
+    scene.fill(1.0, left=5.0)
+    waits = scene.register("user:waits", 1.0, left=5.0)
+    scene.clock.now += 1.0
+    scene.network.sweep()
+    assert heard(waits).silence is Silence.UNSENT
 
 
 def test_the_timeout_of_an_item_is_what_is_left_when_it_is_sent(scene: Scene) -> None:
