@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, NoReturn
 
 from namestore.core.limits import LABEL_BYTES_MAX
@@ -43,6 +43,17 @@ class Profile(StrEnum):
     SLUG = "slug"
     USERNAME = "username"
     EMAIL = "email"
+
+
+class KeyKind(IntEnum):
+    """What a unique key says of its name. The numbers are stored: never re-used, nor re-meant.
+
+    No two names of a namespace share a key of one kind. Which kinds a name has, its policy says.
+    """
+
+    LOOKS = 1  # skeleton of the canonical form, and of the label as it is shown
+    SQUEEZED = 2  # the canonical form without regard to case and punctuation
+    SQUEEZED_LOOKS = 3  # LOOKS of labels without their punctuation
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ nothing else, keeps no clock and draws no chance. It judges labels and knows no 
 the policy itself, its checks and its bytes are `namestore.core.policies`.
 """
 
-from namestore.core.policies import HoldBack, Policy, Profile
-from namestore.policy.checking import Conflict, Finding, check
+from namestore.core.policies import HoldBack, KeyKind, Policy, Profile
+from namestore.policy.checking import Conflict, Finding, check, check_held
 from namestore.policy.forms import policy_from, policy_to
 from namestore.policy.judging import Judge, Judged, Refusal
 from namestore.policy.refusing import Reason
@@ -17,11 +17,13 @@ __all__ = [
     "Policy",
     "Profile",
     "HoldBack",
+    "KeyKind",
     "Judge",
     "Judged",
     "Refusal",
     "Reason",
     "check",
+    "check_held",
     "Finding",
     "Conflict",
     "policy_from",

@@ -92,7 +92,7 @@ def canonical_domain(domain: str) -> str:
             f"{shown(domain)} is not a domain with a dot in it, such as example.org",
         )
     try:
-        encoded = idna.encode(domain, uts46=True, std3_rules=True).decode()
+        encoded = idna.encode(domain, uts46=True).decode()
         readable = idna.decode(encoded)
         if encoded.endswith(".") or encoded.rpartition(".")[2].isdigit() or len(encoded) > 253:
             raise idna.IDNAError("it does not name a host of the public mail system")

@@ -1,7 +1,7 @@
 """What a policy would do to names that exist, before it is put in force.
 
-Reads the names once, in any order, and reports as it goes. It keeps one key for each name: about
-150 bytes for a name of ordinary length, so a million names take some 150 MB.
+Reads the names once, in any order, and reports as it goes. It keeps the keys of each name: about
+120 bytes for a name of ordinary length, so a million names take some 120 MB.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Conflict(StrEnum):
 
     INVALID = "INVALID"
     RESERVED = "RESERVED"
+    MOVED = "MOVED"
     EQUAL = "EQUAL"
     LOOK_ALIKE = "LOOK_ALIKE"
-    MOVED = "MOVED"
 
 
 class Finding(NamedTuple):
@@ -42,47 +42,64 @@ class Finding(NamedTuple):
     message: str
 
 
-def check(policy: Policy, names: Iterable[str], held: bool = False) -> Iterator[Finding]:
+def check(policy: Policy, labels: Iterable[str]) -> Iterator[Finding]:
     """Finds the names that a policy would refuse, make equal, or take for look-alikes.
 
-    A name that occurs several times in the same spelling is one name. Of names that exclude each
+    A label that occurs several times in the same spelling is one name. Of names that exclude each
     other the first one stays and each later one is reported with it. A name is reported once, for
-    the first of: invalid or reserved; equal or look-alike; moved.
+    the first kind of conflict that applies.
 
     Args:
         policy: To be checked.
-        names: Labels, without their namespace.
-        held: They are canonical forms under the policy in force, so a label whose canonical form
-            would be another is reported as well (`MOVED`): it would not be found any more.
+        labels: As their holders write them, without the namespace.
 
     Raises:
         InvalidRequest: The policy itself cannot be; at the first step.
     """
+    return _check(policy, ((label, label, False) for label in labels))
+
+
+def check_held(policy: Policy, names: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """Finds the names of a namespace that could not be kept under a new policy.
+
+    As `check`, and besides: a name whose canonical form would be another is `MOVED`, because it
+    would not be found any more.
+
+    Args:
+        policy: To be checked.
+        names: The canonical label, and the label as it is shown, of each name held.
+
+    Raises:
+        InvalidRequest: The policy itself cannot be; at the first step.
+    """
+    return _check(policy, ((canonical, original, True) for canonical, original in names))
+
+
+def _check(policy: Policy, names: Iterable[tuple[str, str, bool]]) -> Iterator[Finding]:
     judge = Judge(policy)
     first_by_key: dict[str, str] = {}
-    for name in names:
-        judged = judge.judge(name)
+    for name, original, held in names:
+        judged = judge.judge(original)
         if isinstance(judged, Refusal):
             yield _refused(name, judged)
-            continue
-        if first := _first_in_the_way(first_by_key, judged):
-            yield _excluded(judge, judged, first)
         elif held and judged.canonical != name:
             message = f"{shown(name)} would be stored as {shown(judged.canonical)}"
             yield Finding(Conflict.MOVED, name, judged.canonical, message)
+        elif first := _first_in_the_way(first_by_key, name, judged):
+            yield _excluded(judge, name, judged, first)
 
 
-def _first_in_the_way(first_by_key: dict[str, str], judged: Judged) -> str | None:
-    """The earlier label that has a key of this one; None: there is none, and now it has them."""
-    name = judged.original
-    keys = judged.keys or (judged.canonical,)
+def _first_in_the_way(first_by_key: dict[str, str], name: str, judged: Judged) -> str | None:
+    """The earlier name that has a key of this one; None: there is none, and now it has them."""
+    # All keys of a policy are of one kind, so their texts can be told apart by themselves.
+    keys = [text for _, text in judged.keys] or [judged.canonical]
     for key in keys:
         first = first_by_key.get(key, name)
         if first != name:
             return first
     for key in keys:
         # Equal texts share one object, so that most keys cost no memory of their own.
-        first_by_key.setdefault(name if key == name else key, name)
+        first_by_key[name if key == name else key] = name
     return None
 
 
@@ -92,9 +109,8 @@ def _refused(name: str, refusal: Refusal) -> Finding:
     return Finding(conflict, name, refusal.word, refusal.message)
 
 
-def _excluded(judge: Judge, judged: Judged, first: str) -> Finding:
-    """`judged` and the earlier label `first` have one key; says what makes them one."""
-    name = judged.original
+def _excluded(judge: Judge, name: str, judged: Judged, first: str) -> Finding:
+    """The name and the earlier name `first` have one key; says what makes them one."""
     earlier = judge.judge(first)
     if isinstance(earlier, Judged) and earlier.canonical == judged.canonical:
         message = f"{shown(name)} and {shown(first)} are the same name, {shown(judged.canonical)}"
@@ -102,5 +118,4 @@ def _excluded(judge: Judge, judged: Judged, first: str) -> Finding:
     if isinstance(earlier, Judged) and judged.squeezed and earlier.squeezed == judged.squeezed:
         message = f"{shown(name)} and {shown(first)} differ only in punctuation or case"
         return Finding(Conflict.EQUAL, name, first, message)
-    message = f"{shown(name)} looks like {shown(first)}"
-    return Finding(Conflict.LOOK_ALIKE, name, first, message)
+    return Finding(Conflict.LOOK_ALIKE, name, first, f"{shown(name)} looks like {shown(first)}")

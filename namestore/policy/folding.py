@@ -15,8 +15,8 @@ def fold(text: str) -> str:
     """`text` without regard to case (Unicode's canonical caseless matching), in NFC."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFD", text).casefold()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded).casefold())
+    # Decomposed first, or U+0345, which folds to a letter, would fold in the wrong place (D145).
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 def squeeze(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from namestore.core.limits import LABEL_BYTES_MAX
-from namestore.core.policies import Policy, Profile
+from namestore.core.policies import KeyKind, Policy, Profile
 from namestore.errors import InvalidName
 from namestore.policy.addresses import email_form
 from namestore.policy.folding import squeeze, without_punctuation
@@ -52,14 +52,17 @@ class Judged(NamedTuple):
     squeezed: str | None
 
     @property
-    def keys(self) -> tuple[str, ...]:
+    def keys(self) -> tuple[tuple[KeyKind, str], ...]:
         """What no two names of a namespace may share, besides the canonical form: up to two texts.
 
-        One unique index of these is all that look-alikes and squeezed labels need: those of
-        skeletons and those of squeezed labels never stand in one namespace together.
+        All of one kind, which the policy decides.
         """
-        key = self.squeezed if self.skeleton is None else self.skeleton
-        return tuple(text for text in (key, self.shown_skeleton) if text is not None)
+        if self.skeleton is None:
+            return () if self.squeezed is None else ((KeyKind.SQUEEZED, self.squeezed),)
+        kind = KeyKind.LOOKS if self.squeezed is None else KeyKind.SQUEEZED_LOOKS
+        if self.shown_skeleton is None:
+            return ((kind, self.skeleton),)
+        return ((kind, self.skeleton), (kind, self.shown_skeleton))
 
 
 class Refusal(NamedTuple):

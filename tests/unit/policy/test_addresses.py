@@ -122,3 +122,12 @@ def test_the_short_way_for_plain_domains_agrees_with_the_library() -> None:
     """What is ASCII, without hyphens in the third and fourth place, gives the same both ways."""
     for domain in ("example.org", "EXAMPLE.org", "a.b", "x-y.co.uk", "1a.de", "a1.b2.c3d"):
         assert canonical_domain(domain) == idna.decode(idna.encode(domain, uts46=True))
+
+
+def test_a_domain_that_does_not_come_back_from_the_library_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A canonical form that is none the second time would be two names."""
+    monkeypatch.setattr(idna, "decode", lambda domain: "buecher.example")
+    with pytest.raises(InvalidName, match="no one canonical form"):
+        PLAIN("a@b\u00fccher.example")

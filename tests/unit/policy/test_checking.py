@@ -8,13 +8,17 @@ import pytest
 
 from namestore.core.policies import Policy, Profile
 from namestore.errors import InvalidRequest
-from namestore.policy.checking import Conflict, check
+from namestore.policy.checking import Conflict, check, check_held
 
 USERS = Policy(profile=Profile.USERNAME, length_min=2, look_alikes=True, reserved=("admin", "x*"))
 
 
-def _found(policy: Policy, names: list[str], held: bool = False) -> list[tuple[Conflict, str, str]]:
-    return [finding[:3] for finding in check(policy, names, held)]
+def _found(policy: Policy, names: list[str]) -> list[tuple[Conflict, str, str]]:
+    return [finding[:3] for finding in check(policy, names)]
+
+
+def _found_held(policy: Policy, names: list[tuple[str, str]]) -> list[tuple[Conflict, str, str]]:
+    return [finding[:3] for finding in check_held(policy, names)]
 
 
 def test_each_kind_of_conflict_is_found_once_and_with_the_other_name() -> None:
@@ -74,9 +78,18 @@ def test_names_alike_only_as_they_are_shown_are_found_either_way_round() -> None
 
 def test_a_held_name_that_would_be_stored_as_another_is_found() -> None:
     """It could not be reached any more; names that are only read from a file simply change."""
-    names = ["Alice", "bob"]
-    assert _found(USERS, names) == []
-    assert _found(USERS, names, held=True) == [(Conflict.MOVED, "Alice", "alice")]
+    assert _found(USERS, ["Alice", "bob"]) == []
+    held = [("Alice", "Alice"), ("bob", "Bob"), ("zo\u00e9", "zoe\u0301")]
+    assert _found_held(USERS, held) == [(Conflict.MOVED, "Alice", "alice")]
+
+
+def test_held_names_are_judged_as_they_are_shown() -> None:
+    """The look of a display name counts, and conflicts are told in canonical names."""
+    held = [("alice", "Alice"), ("bob", "BOB"), ("admin", "ADMIN")]
+    assert _found_held(USERS, held) == [(Conflict.RESERVED, "admin", "admin")]
+    held = [("paypal", "paypal"), ("paypai", "paypaI"), ("foo", "foo")]
+    assert _found_held(USERS, held) == [(Conflict.LOOK_ALIKE, "paypai", "paypal")]
+    assert _found_held(USERS, held[::-1]) == [(Conflict.LOOK_ALIKE, "paypal", "paypai")]
 
 
 def test_findings_come_while_names_are_read() -> None:

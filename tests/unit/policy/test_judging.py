@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from namestore.core.policies import Policy, Profile
+from namestore.core.policies import KeyKind, Policy, Profile
 from namestore.errors import InvalidName, InvalidRequest
 from namestore.policy.judging import LABEL_CHARS_MAX, Judge, Judged, Refusal
 from namestore.policy.refusing import Reason
@@ -37,13 +37,16 @@ def test_a_judgement_keeps_the_label_as_it_was_given() -> None:
     ("values", "keys"),
     (
         ({}, ()),
-        ({"squeeze": True}, ("adam1",)),
-        ({"look_alikes": True}, ("adarn-l", "Adarn-l")),
-        ({"look_alikes": True, "squeeze": True}, ("adarnl", "Adarnl")),
+        ({"squeeze": True}, ((KeyKind.SQUEEZED, "adam1"),)),
+        ({"look_alikes": True}, ((KeyKind.LOOKS, "adarn-l"), (KeyKind.LOOKS, "Adarn-l"))),
+        (
+            {"look_alikes": True, "squeeze": True},
+            ((KeyKind.SQUEEZED_LOOKS, "adarnl"), (KeyKind.SQUEEZED_LOOKS, "Adarnl")),
+        ),
     ),
 )
 def test_keys_are_what_no_two_names_may_share(
-    values: dict[str, Any], keys: tuple[str, ...]
+    values: dict[str, Any], keys: tuple[tuple[KeyKind, str], ...]
 ) -> None:
     """None, the squeezed label, or skeletons: of what is compared and of what is shown."""
     judged = _judged(Judge(Policy(profile=Profile.USERNAME, **values)), "Adam-1")
