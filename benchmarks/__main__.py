@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.fleet import Fleet, choose
 from benchmarks.peers.catalogue import PEERS
-from benchmarks.peers.interface import BenchmarkError
+from benchmarks.peers.interface import BenchmarkError, failures_of_peers
 from benchmarks.peers.postgres import ReplicatedPostgres
 from benchmarks.publishing import publish
 from benchmarks.samples import PeerNote, Results
@@ -120,9 +120,10 @@ def _start(context: Context, name: str) -> None:
     kind, results = PEERS[name], context.results
     say(f"starting {name}")
     try:
-        peer = context.fleet.start(name)
-        asyncio.run(verify(peer))
-        asyncio.run(load_names(peer, context.plan.seen, context.plan.batch))
+        with failures_of_peers():
+            peer = context.fleet.start(name)
+            asyncio.run(verify(peer))
+            asyncio.run(load_names(peer, context.plan.seen, context.plan.batch))
     except BenchmarkError as error:
         say(f"SKIPPED: {name}: {error}")
         results.skipped[name] = f"it did not start or did not do its job: {error}"
@@ -168,7 +169,8 @@ def main() -> int:
     options = parse(sys.argv[1:])
     output = options.output or (_ROOT / "build" / "benchmarks" if options.quick else _ROOT / "docs")
     output.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's `&` leaves it ignored
+        signal.signal(number, _interrupt)
     try:
         if options.from_results:
             results = Results.load(options.from_results)

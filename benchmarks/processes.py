@@ -22,7 +22,7 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Servers:
-    """The server processes of one peer, by name."""
+    """The server processes of one peer, by name. Each ends with the thread that started it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -71,7 +71,9 @@ class Servers:
 
     def kill(self, name: str) -> None:
         """kill -9, and the process is gone."""
-        process = self._processes.pop(name)
+        process = self._processes.pop(name, None)
+        if process is None:
+            return
         process.kill()
         process.wait()
 

@@ -7,7 +7,8 @@ after a majority of its nodes (one, where it has one) has synced it to disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,17 @@ Address = dict[str, list[str]]
 
 class BenchmarkError(Exception):
     """The run cannot go on, and its figures would mean nothing. The message says why."""
+
+
+@contextmanager
+def failures_of_peers() -> Iterator[None]:
+    """Whatever a client library raises inside is a failure of its peer, and not of the run."""
+    try:
+        yield
+    except BenchmarkError:
+        raise
+    except Exception as error:
+        raise BenchmarkError(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.fleet import Fleet
-from benchmarks.peers.interface import BenchmarkError
+from benchmarks.peers.interface import BenchmarkError, failures_of_peers
 from benchmarks.samples import Results, Sample
 
 
@@ -49,7 +49,8 @@ class Context:
     ) -> None:
         """Takes one sample; that a peer failed is a sample as well, with the reason."""
         try:
-            sample = Sample(workload, peer, number, measure())
+            with failures_of_peers():
+                sample = Sample(workload, peer, number, measure())
             figures = ", ".join(f"{name} {value:,.3f}" for name, value in sample.values.items())
         except BenchmarkError as error:
             sample = Sample(workload, peer, number, error=str(error).strip().splitlines()[-1])

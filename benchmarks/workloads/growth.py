@@ -15,7 +15,7 @@ from benchmarks.generating import generate
 from benchmarks.load import Task
 from benchmarks.machine import available_bytes
 from benchmarks.peers.catalogue import PEERS
-from benchmarks.peers.interface import BenchmarkError, Peer
+from benchmarks.peers.interface import BenchmarkError, Peer, failures_of_peers
 from benchmarks.processes import cpu_seconds, disk_bytes, memory_bytes
 from benchmarks.samples import DISK, LOADING, MEMORY, SERVER_CPU
 from benchmarks.workloads.context import Context, say
@@ -51,7 +51,7 @@ def run(context: Context, wanted: Sequence[str]) -> None:
                 _give_up(context, name, size, need)
                 continue
             try:
-                with context.fleet.only(PEERS[name]()) as peer:
+                with failures_of_peers(), context.fleet.only(PEERS[name]()) as peer:
                     expected_bytes = max(_one_size(context, peer, size), expected_bytes)
             except BenchmarkError as error:
                 _give_up(context, name, size, str(error))

@@ -47,11 +47,15 @@ def run(context: Context, wanted: Sequence[str]) -> None:
 
 
 def _measure(cluster: FailoverPeer) -> dict[str, float]:
-    return {OUTAGE: asyncio.run(_outage(cluster))}
+    leader = cluster.leader()
+    try:
+        seconds = asyncio.run(_outage(cluster, leader))
+    finally:
+        cluster.restart(leader)  # by this thread: a server ends with the one that started it
+    return {OUTAGE: seconds}
 
 
-async def _outage(cluster: FailoverPeer) -> float:
-    leader = await asyncio.to_thread(cluster.leader)
+async def _outage(cluster: FailoverPeer, leader: str) -> float:
     answered: list[float] = []
     client = await cluster.connect_persistent(cluster.address())
     callers = [asyncio.create_task(_call(client, answered)) for _ in range(_CALLERS)]
@@ -70,7 +74,6 @@ async def _outage(cluster: FailoverPeer) -> float:
     for error in ended:
         if not isinstance(error, asyncio.CancelledError):
             raise BenchmarkError(f"a caller ended: {error!r}")
-    await asyncio.to_thread(cluster.restart, leader)
     return longest_gap(answered, killed)
 
 
