@@ -6,6 +6,7 @@ import argparse
 import random
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.torture import isolation
@@ -26,6 +27,9 @@ def main() -> int:
     parser.add_argument(
         "--loopback", action="store_true", help="no namespaces, although they could be had"
     )
+    parser.add_argument(
+        "--mutant", metavar="NAME", help="plant a fault of tests/simulation/mutants.py in each node"
+    )
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.randrange(_SEEDS)
     obstacle = "not wanted" if arguments.loopback else isolation.obstacle()
@@ -38,6 +42,7 @@ def main() -> int:
         from tests.torture.run import Options, torture
 
         again = f"python -m tests.torture --minutes {arguments.minutes:g} --seed {seed}"
+        again += f" --nodes {arguments.nodes}" + " --loopback" * arguments.loopback
         options = Options(
             seconds=arguments.minutes * 60,
             seed=seed,
@@ -45,17 +50,20 @@ def main() -> int:
             directory=Path(made),
             isolated=obstacle is None,
             keep=arguments.keep,
-            again=f"{again} --nodes {arguments.nodes}",
+            mutant=arguments.mutant,
+            again=again + (f" --mutant {arguments.mutant}" if arguments.mutant else ""),
         )
         return torture(options)
 
-    if obstacle is None:
-        return isolation.run(play)
-    sys.stdout.write(
-        f"no network namespaces here ({obstacle}): nodes run on loopback addresses, and what takes "
-        "more than kills, pauses, clocks, members and cut connections is left out\n"
-    )
-    return isolation.run_outside(play)
+    if obstacle is not None:
+        sys.stdout.write(
+            f"no network namespaces here ({obstacle}): nodes run on loopback addresses, and what "
+            "takes more than kills, pauses, clocks, members and cut connections is left out\n"
+        )
+    code = isolation.run_outside(play) if obstacle else isolation.run(play)
+    with suppress(OSError):
+        Path(made).rmdir()  # it is not empty when there is something to look at
+    return code
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ _CREWS = (("blocking", 3), ("raw", 3), ("asyncio", 4), ("raw", 3), ("blocking", 
 @dataclass
 class _Crew:
     task: Task
-    process: subprocess.Popen[str]
+    place: str
     log: Path
+    process: subprocess.Popen[str] | None = None
 
 
 class Crews:
@@ -40,25 +41,10 @@ class Crews:
     """
 
     def __init__(self, directory: Path, ground: Ground, seed: int, pause: float) -> None:
-        self._directory = directory
         self._ground = ground
-        self._seed = seed
-        self._pause = pause
-        self._crews: list[_Crew] = []
         self._read: dict[Path, int] = {}
         self._calls = 0
-
-    @property
-    def paths(self) -> list[Path]:
-        """What they recorded."""
-        return [Path(crew.task.path) for crew in self._crews]
-
-    @property
-    def logs(self) -> list[Path]:
-        """What they printed."""
-        return [crew.log for crew in self._crews]
-
-    def __enter__(self) -> Self:
+        self._crews: list[_Crew] = []
         began = time.monotonic()
         for number, (style, callers) in enumerate(_CREWS):
             place = CALLERS[number % len(CALLERS)]
@@ -67,13 +53,31 @@ class Crews:
                 name=name,
                 style=style,
                 callers=callers,
-                endpoints=[grpc for grpc, _ in self._ground.seen_by(place).values()],
-                seed=self._seed,
+                endpoints=[grpc for grpc, _ in ground.seen_by(place).values()],
+                seed=seed,
                 began=began,
-                pause=self._pause,
-                path=str(self._directory / f"{name}.jsonl"),
+                pause=pause,
+                path=str(directory / f"{name}.jsonl"),
             )
-            self._start(task, place)
+            self._crews.append(_Crew(task, place, directory / f"{name}.log"))
+
+    @property
+    def paths(self) -> list[Path]:
+        """What they record."""
+        return [Path(crew.task.path) for crew in self._crews]
+
+    @property
+    def logs(self) -> list[Path]:
+        """What they print."""
+        return [crew.log for crew in self._crews]
+
+    def __enter__(self) -> Self:
+        try:
+            for crew in self._crews:
+                self._start(crew)
+        except BaseException:
+            self._kill()
+            raise
         return self
 
     def __exit__(
@@ -82,26 +86,32 @@ class Crews:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for crew in self._crews:
-            crew.process.kill()
-            crew.process.communicate()
+        self._kill()
+
+    def _kill(self) -> None:
+        for process in self._processes():
+            process.kill()
+            process.communicate()
+
+    def _processes(self) -> list[subprocess.Popen[str]]:
+        return [crew.process for crew in self._crews if crew.process is not None]
 
     def check(self) -> None:
         """Raises `Violation` if one ended by itself."""
-        self._refuse(lambda crew: crew.process.poll() is not None)
+        self._refuse(lambda process: process.poll() is not None)
 
     def finish(self) -> None:
         """Has all of them finish what they have under way. Raises `Violation` if they do not."""
-        for crew in self._crews:
-            if crew.process.stdin is not None:
-                crew.process.stdin.close()
+        for process in self._processes():
+            if process.stdin is not None:
+                process.stdin.close()
         deadline = time.monotonic() + _END_SECONDS
-        for crew in self._crews:
+        for process in self._processes():
             try:
-                crew.process.wait(max(0.0, deadline - time.monotonic()))
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                raise Violation(f"calls of {crew.task.name} hang") from None
-        self._refuse(lambda crew: crew.process.returncode != 0)
+                raise Violation(f"calls hang: {process.args!r}") from None
+        self._refuse(lambda process: process.returncode != 0)
 
     def answers(self) -> int:
         """Calls that were answered so far."""
@@ -113,26 +123,24 @@ class Crews:
             self._calls += text.count(b'"answer":')
         return self._calls
 
-    def _refuse(self, failed: Callable[[_Crew], bool]) -> None:
+    def _refuse(self, failed: Callable[[subprocess.Popen[str]], bool]) -> None:
         for crew in self._crews:
-            if failed(crew):
+            if crew.process is not None and failed(crew.process):
                 raise Violation(f"{crew.task.name} failed:\n{crew.log.read_text()[-4000:]}")
 
-    def _start(self, task: Task, place: str) -> None:
-        log = self._directory / f"{task.name}.log"
-        Path(task.path).touch()
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [*self._ground.command(place), "tests.torture.callers_process"],
+    def _start(self, crew: _Crew) -> None:
+        Path(crew.task.path).touch()
+        with crew.log.open("w") as output:
+            process = crew.process = subprocess.Popen(
+                [*self._ground.command(crew.place), "tests.torture.callers_process"],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 text=True,
                 start_new_session=True,
             )
-        self._crews.append(_Crew(task, process, log))
         if process.stdin is not None:
-            process.stdin.write(json.dumps(asdict(task)) + "\n")
+            process.stdin.write(json.dumps(asdict(crew.task)) + "\n")
             process.stdin.flush()
 
 

@@ -47,7 +47,7 @@ class Fault:
 
 
 FAULTS = (
-    Fault("kill leader", "process", processes.kill_leader, weight=3, alone=True),
+    Fault("kill leader", "process", processes.kill_leader, weight=4, alone=True),
     Fault("kill node", "process", processes.kill_node),
     Fault("kill process group", "process", processes.kill_group),
     Fault("kill leader's successor", "process", processes.kill_successor),

@@ -43,6 +43,8 @@ def run(function: Callable[[], int]) -> int:
     function, as KeyboardInterrupt; a second one ends everything at once.
     """
     _leave()
+    # The kernel drops signals for a first process that has no handler yet, unless they are blocked.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     child = os.fork()
     if child == 0:
         os._exit(_first_process(function))
@@ -54,6 +56,7 @@ def run_outside(function: Callable[[], int]) -> int:
     try:
         for number in _SIGNALS:
             signal.signal(number, _interrupt)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return function()
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -71,7 +74,8 @@ def _try(sink: int) -> None:
             os._exit(0)
         os.waitpid(child, 0)
     except OSError as error:
-        os.write(sink, str(error.strerror or error).encode())
+        where = "" if error.filename is None else f"{error.filename}: "
+        os.write(sink, f"{where}{error.strerror}".encode())
     finally:
         os._exit(0)
 
@@ -118,6 +122,7 @@ def _wait(child: int) -> int:
 
     for number in _SIGNALS:
         signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code

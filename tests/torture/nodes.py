@@ -65,11 +65,19 @@ class TortureCluster(LocalCluster):
     """Nodes in the places of a ground. Made by `found`."""
 
     ground: Ground
+    module: tuple[str, ...]
     _mine: dict[str, NodeProcess]
 
     @classmethod
-    def found(cls, path: Path, ground: Ground, shape: Shape) -> Self:
-        """Makes the directory and all files of a new cluster; starts nothing."""
+    def found(cls, path: Path, ground: Ground, shape: Shape, mutant: str | None = None) -> Self:
+        """Makes the directory and all files of a new cluster; starts nothing.
+
+        Args:
+            path: The directory.
+            ground: Has a place for each node.
+            shape: What to make.
+            mutant: The fault that is planted in every node.
+        """
         directory = ClusterDirectory.create(path)
         with directory.locked():
             directory.config_path.write_text(_config_text(ground, shape))
@@ -77,6 +85,7 @@ class TortureCluster(LocalCluster):
                 directory.make_tls_path()
             cluster = cls.prepare(directory, settings=shape.settings)
         cluster.ground = ground
+        cluster.module = ("tests.torture.mutated_node", mutant) if mutant else ("namestore",)
         cluster._mine = {}
         if not ground.open_network:
             for node_id in shape.node_ids:
@@ -116,7 +125,7 @@ class TortureCluster(LocalCluster):
         process.wait_gone(_GONE_SECONDS)
 
     def _made(self, node_id: str, *options: str) -> NodeProcess:
-        command = (*self.ground.command(node_id), "namestore", "server", *options)
+        command = (*self.ground.command(node_id), *self.module, "server", *options)
         return NodeProcess(node_id, self.directory.path, command)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Options:
     Attributes:
         seconds: How long faults are made; judging takes its time after.
         keep: The directory stays although nothing was found.
+        mutant: The fault that is planted in every node, for which a run should end in a violation.
         again: The command that does the same once more.
     """
 
@@ -53,6 +55,7 @@ class Options:
     directory: Path
     isolated: bool
     keep: bool
+    mutant: str | None
     again: str
 
 
@@ -63,20 +66,16 @@ def say(text: str) -> None:
 
 
 def torture(options: Options) -> int:
-    """The whole run. Returns the exit code: 0, or 1 when something was found."""
+    """The whole run. Returns the exit code: 0, 1 when something was found, 2 when it broke down."""
     tests_are_importable()
     run = Run(options)
     try:
         report = run.play()
-    except (Violation, LocalClusterError) as error:
-        say(f"\n{error}\n")
-        say(f"kept: {options.directory} (what callers recorded, the nodes' logs and their data)")
-        say(f"again: {options.again}")
-        say(f"VIOLATION with seed {options.seed}: {str(error).splitlines()[0][:200]}")
-        return 1
-    except BaseException:
+    except KeyboardInterrupt:
         run.remove()
         raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told, and nothing is removed
+        return _tell_failure(options, error)
     for line in report.lines():
         say(line)
     if options.keep:
@@ -85,6 +84,16 @@ def torture(options: Options) -> int:
         run.remove()
     say(f"{report.summary()} (seed {options.seed}, {options.nodes} nodes)")
     return 0
+
+
+def _tell_failure(options: Options, error: Exception) -> int:
+    found = isinstance(error, (Violation, LocalClusterError))
+    say(f"\n{error}\n" if found else "".join(traceback.format_exception(error)))
+    say(f"kept: {options.directory} (what callers recorded, the nodes' logs and their data)")
+    say(f"again: {options.again}")
+    first = (str(error).splitlines() or [repr(error)])[0][:200]
+    say(f"{'VIOLATION' if found else 'BROKEN'} with seed {options.seed}: {first}")
+    return 1 if found else 2
 
 
 class Run:
@@ -137,7 +146,9 @@ class Run:
 
     @contextmanager
     def _cluster(self, ground: Ground) -> Iterator[TortureCluster]:
-        cluster = TortureCluster.found(self._path / "cluster", ground, self._shape)
+        cluster = TortureCluster.found(
+            self._path / "cluster", ground, self._shape, self._options.mutant
+        )
         try:
             with cluster:
                 cluster.start()
@@ -161,8 +172,8 @@ class Run:
     def _ask_and_break(self, stage: Stage) -> list[Path]:
         options = self._options
         crews = Crews(self._path, stage.ground, options.seed, _PAUSE_SECONDS)
+        self._files += [*crews.paths, *crews.logs]
         with crews, self._progress(stage, crews):
-            self._files += [*crews.paths, *crews.logs]
             began = time.monotonic()
 
             def check_all() -> None:

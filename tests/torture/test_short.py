@@ -70,6 +70,21 @@ def test_new_seeds_find_nothing(tmp_path: Path, options: tuple[str, ...], minute
 
 
 @pytest.mark.timeout(120)
+def test_a_planted_fault_is_found(tmp_path: Path) -> None:
+    """Nodes that forget what they decided grant a retry anew, and a run sees it: it ends with 1,
+    says seed and command, and keeps what the callers recorded."""
+    planted = ("--minutes", "0.1", "--seed", "5", "--mutant", "RequestsForgotten")
+    with started(tmp_path, *planted) as run:
+        said, _ = run.communicate()
+    assert run.returncode == 1, said
+    again, last = said.splitlines()[-2:]
+    assert last.startswith("VIOLATION with seed 5: ")
+    assert again.endswith("--minutes 0.1 --seed 5 --nodes 3 --mutant RequestsForgotten")
+    assert any(path.stat().st_size for path in tmp_path.glob("*/raw-1.jsonl"))
+    assert nothing_runs(tmp_path)
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("number", "options"),
     (
