@@ -119,6 +119,7 @@ class Engine(Changes):
             self._membership_applied(decode_membership(data))
 
     def _membership_applied(self, membership: Membership) -> None:
+        self._reconsider_peers()
         if self._counts_us(membership):
             self._belongs = True
             return

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from namestore.errors import InvariantViolation
+from namestore.raft import bootstrap
 from namestore.raft.base import Message
 from namestore.raft.elections import Elections
 from namestore.raft.membership import Membership, decode_membership
@@ -173,6 +174,28 @@ class Following(Elections):
         """Where the newest committed membership stands in the log; 0: none is known."""
         return max((i for i, _ in self._memberships if i <= self.commit_index), default=0)
 
+    def reason_to_refuse(self, peer: bootstrap.Greeting) -> str | None:
+        """Why a node that greets so is not heard; None: it is. See `bootstrap`."""
+        return bootstrap.reason_to_refuse(
+            self.agreed_membership,
+            peer,
+            known_index=self.agreed_index,
+            outsider=not self.is_voter,
+        )
+
+    def _reconsider_peers(self) -> None:
+        """Lets go of who was let in when we knew less; its next greeting is judged by what we know.
+
+        Until its first vote counts, a newcomer lets in whoever says to be a member: also a node
+        that lost its disk, whose votes must not be counted later.
+        """
+        for node_id in sorted(self._nodes):
+            greeting = self._transport.hello_of(node_id)
+            if greeting is not None and self.reason_to_refuse(greeting) is not None:
+                node = self._nodes[node_id]
+                self._drop_node(node)
+                self._add_node(node)
+
     def _learn_memberships(self, entries: list[LogEntry]) -> None:
         for entry in entries:
             if entry.command[0] == KIND_MEMBERSHIP:
@@ -182,3 +205,4 @@ class Following(Elections):
         """From its place in the log on, committed or not, this is who counts (thesis, 4.1)."""
         self._memberships.append((index, membership))
         self._adopt_membership(membership)
+        self._reconsider_peers()

@@ -18,7 +18,6 @@ from typing import Any
 from namestore.config import ClusterConfig
 from namestore.errors import InvalidRequest, MemberRemoved
 from namestore.logs import get_logger
-from namestore.raft import bootstrap
 from namestore.raft.configured import bounds, initial_membership, timing
 from namestore.raft.engine import Engine
 from namestore.raft.front import Front
@@ -183,13 +182,7 @@ class RaftReplica(Front):
         )
 
     def _accept(self, peer: Hello) -> str | None:
-        engine = self._engine
-        return bootstrap.reason_to_refuse(
-            engine.agreed_membership,
-            peer,
-            known_index=engine.agreed_index,
-            outsider=not engine.is_voter,
-        )
+        return self._engine.reason_to_refuse(peer)
 
 
 def open_replica(

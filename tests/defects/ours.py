@@ -16,7 +16,6 @@ from namestore.core.outcomes import Decision, Verdict
 from namestore.core.records import decode_record
 from namestore.core.state import name_key
 from namestore.errors import NamestoreError
-from namestore.raft import bootstrap
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Member, Membership
 from namestore.raft.proposals import Proposal
@@ -47,7 +46,8 @@ class OurWire(Transport):
         """Everybody is connected by the cluster."""
 
     def dropNode(self, node: Node) -> None:  # noqa: N802  the library names it so
-        """And stays so."""
+        """And stays so, unless that one is not let in any more."""
+        self._cluster.let_go(self._node, node.id)
 
     def set_address(self, node_id: str, address: str) -> None:
         """The cluster knows everybody."""
@@ -126,6 +126,7 @@ class OurCluster(Cluster):
             node_id=node,
             incarnation=self.disks[node].incarnation,
             fresh=engine.is_new,
+            membership_index=engine.agreed_index if engine.is_voter else 0,
         )
 
     def rewrite(self, message: bytes, **fields: Any) -> bytes:
@@ -156,7 +157,12 @@ class OurCluster(Cluster):
     # -- Cluster ----------------------------------------------------------------------------
 
     def _refusal(self, node: str, peer: str) -> str | None:
-        return bootstrap.reason_to_refuse(self.engines[node].agreed_membership, self.hello(peer))
+        return self.engines[node].reason_to_refuse(self.hello(peer))
+
+    def let_go(self, node: str, peer: str) -> None:
+        """A node closes its connections to another that it refuses by now."""
+        if self.connected(node, peer) and not self.admits(node, peer):
+            self._break(node, peer)
 
     def admits(self, node: str, peer: str) -> bool:
         return self._refusal(node, peer) is None

@@ -154,3 +154,26 @@ def test_a_disk_is_not_taken_for_the_one_that_was_removed() -> None:
     cluster.settle()
     assert cluster.engines["b"].is_voter
     assert not cluster.engines["b"].removed
+
+
+def test_who_was_let_in_by_a_newcomer_is_judged_again_once_it_counts() -> None:
+    """A newcomer lets in whoever says to be a member, also a node that lost its disk. Its votes
+    are not counted for the disk that it lost: what only that one knew of would be forgotten."""
+    cluster = OurCluster("abcd")
+    cluster.membership = Membership(tuple(Member(n, f"{n}:1", f"{n}:2") for n in "abc"))
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.crash("c")
+    cluster.wipe("c")
+    cluster.restart("c")
+    assert not cluster.connected("a", "c")
+    assert cluster.connected("c", "d")
+    heard = _add(cluster, "d")
+    cluster.settle()
+    assert isinstance(heard[-1], Membership)
+    assert cluster.engines["d"].is_voter
+    cluster.crash("a")
+    cluster.settle("bd", seconds=2)
+    cluster.turn("d", campaign=True)
+    cluster.settle("bcd")
+    assert not cluster.leads("d")  # by its own vote and b's, of four

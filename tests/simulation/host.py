@@ -9,7 +9,6 @@ from typing import Any
 from pysyncobj.node import Node
 
 from namestore.errors import DiskDamaged, NamestoreError, OutcomeUnknown, Unavailable
-from namestore.raft import bootstrap
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Member, Membership
 from namestore.raft.orders import Order, Transfer
@@ -172,13 +171,8 @@ class EngineHost(Machine):
         )
 
     def accepts(self, peer: Machine) -> bool:
-        hello, engine = peer.hello(), self.engine
-        return hello is not None and not bootstrap.reason_to_refuse(
-            engine.agreed_membership,
-            hello,
-            known_index=engine.agreed_index,
-            outsider=not engine.is_voter,
-        )
+        hello = peer.hello()
+        return hello is not None and not self.engine.reason_to_refuse(hello)
 
     def finds(self, peer: Machine) -> bool:
         return self.transport.addresses.get(peer.node_id) == peer.address
