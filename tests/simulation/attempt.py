@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,5 +74,6 @@ def _run(plan: Plan, subject: str, trace: Any) -> Result:
             return run.go()
     if subject:
         mutant = MUTANTS[MUTANT_NAMES.index(subject)]
-        return Run(plan, engine_host(mutant), trace).go()
+        with getattr(mutant, "planted", nullcontext)():
+            return Run(plan, engine_host(mutant), trace).go()
     return Run(plan, trace=trace).go()

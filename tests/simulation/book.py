@@ -94,10 +94,11 @@ class Book:
         if disk in self.in_force(host.log).voters.items():
             self._counted[disk] = host.lives
 
-    def in_force(self, log: Any) -> Config:
-        """What a log goes by."""
-        for config in sorted(self._configs.values(), reverse=True):
-            if config.index > log.last_index:
+    def in_force(self, log: Any, end: int | None = None) -> Config:
+        """What a log goes by; or would, if it ended at `end`."""
+        end = log.last_index if end is None else end
+        for config in sorted(self._configs.values(), key=lambda c: c[:2], reverse=True):
+            if config.index > end:
                 continue
             if config.index < log.first_index:
                 if config in self.committed:
@@ -109,7 +110,8 @@ class Book:
     def left_behind(self, hosts: list[Any]) -> list[str]:
         """Those who count no more and do not know it, or go on although they learned it.
 
-        Whoever knows no leader by name asks in vain; they are left out.
+        Who knows no leader by name asks in vain, and who has heard of its removal, not yet that it
+        is committed, asks nobody: these are left out.
         """
         newest = self.newest
         found: list[str] = []
@@ -121,9 +123,13 @@ class Book:
             disk = (host.node_id, host.drive.incarnation)
             if not host.running or disk in newest.voters.items() or disk not in self.once_voters:
                 continue
-            config = self.in_force(host.log)
-            told = disk not in config.voters.items()
-            may_ask = leader is not None and leader.node_id in config.members
-            if self._counted.get(disk) == host.lives if told else may_ask:
+            knows = self.in_force(host.log, host.engine.commit_index)
+            if disk not in knows.voters.items():
+                stays = self._counted.get(disk) == host.lives
+            else:
+                believes = self.in_force(host.log)
+                asks = disk in believes.voters.items()
+                stays = asks and leader is not None and leader.node_id in believes.members
+            if stays:
                 found.append(host.node_id)
         return found

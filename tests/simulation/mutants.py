@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from namestore.raft.engine import Engine
 from tests.simulation import mutants_agreement as agreement
+from tests.simulation import mutants_members as members
 from tests.simulation import mutants_service as service
 
 MUTANTS: tuple[type[Engine], ...] = (
@@ -30,4 +31,16 @@ MUTANTS: tuple[type[Engine], ...] = (
     service.RequestsForgotten,
     service.SnapshotWithoutRequests,
     service.SnapshotKeepsLog,
+    members.LearnersCount,
+    members.StrangersVote,
+    members.TwoChangesAtOnce,
+    members.ChangesTooEarly,
+    members.KeepsLostMembership,
+    members.SnapshotWithoutMembers,
+    members.GoesOnRemoved,
+    members.NeverToldRemoved,
+    members.BelievesRemovalAtOnce,
+    members.EmptiedNodeVotes,
+    members.EntriesUnchecked,
+    members.MetaUnchecked,
 )

@@ -1,0 +1,166 @@
+"""Deliberate faults in who counts, and in what is believed of a disk; see `mutants_agreement`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+
+from namestore.raft.engine import Engine
+from namestore.raft.membership import Membership
+from namestore.storage import log_files
+from namestore.storage.interfaces import LogEntry
+from namestore.storage.log_format import LogMeta
+from tests.support import memory_log
+
+Message = dict[str, Any]
+
+
+# -- members ----------------------------------------------------------------------------------
+
+
+class LearnersCount(Engine):
+    """A newcomer counts towards a commit before it was made a voter."""
+
+    def _advance_commit(self) -> None:
+        match = {peer: progress.match for peer, progress in self._progress.items()}
+        match[self.node_id] = self._log.synced_index
+        members = [member.node_id for member in self._membership.members]
+        reached = sorted((match.get(member, 0) for member in members), reverse=True)
+        index = reached[self._membership.quorum - 1]
+        if index > self.commit_index and self._log.term_at(index) == self.term:
+            self._set_commit(index)
+
+
+class StrangersVote(Engine):
+    """A candidate counts the votes of whoever answers, of newcomers and removed nodes as well."""
+
+    def _count_votes(self) -> None:
+        if len(self._votes) < self._membership.quorum or not self._may_take_part():
+            return
+        if self._pre_voting:
+            self._start_election(transfer=False)
+        else:
+            self._become_leader()
+
+
+class TwoChangesAtOnce(Engine):
+    """A change of members begins before the one before is committed."""
+
+    def _may_change(self, order: Any) -> bool:
+        self._change = None
+        return True
+
+
+class ChangesTooEarly(Engine):
+    """A new leader changes the members before an entry of its own term is committed."""
+
+    def _carry_out(self, order: Any, deadline: float, done: Any) -> None:
+        first, self._first_of_term = self._first_of_term, 0
+        try:
+            super()._carry_out(order, deadline, done)
+        finally:
+            self._first_of_term = first
+
+    def _may_change(self, order: Any) -> bool:
+        return self._change is None
+
+
+class KeepsLostMembership(Engine):
+    """A membership that was cut off the log is still gone by."""
+
+    def _cut_tail(self, index: int) -> None:
+        kept = list(self._memberships)
+        self._memberships = [pair for pair in kept if pair[0] < index]
+        super()._cut_tail(index)
+        self._memberships = kept
+        if kept:
+            self._adopt_membership(kept[-1][1])
+
+
+class SnapshotWithoutMembers(Engine):
+    """Who installs a snapshot goes on by the members it knew before."""
+
+    _loaded = False
+
+    def _load_memberships(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            super()._load_memberships()
+
+
+class GoesOnRemoved(Engine):
+    """A node that was removed goes on."""
+
+    removed = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
+
+
+class NeverToldRemoved(Engine):
+    """A node is dropped at once when it is removed, and nobody tells it."""
+
+    def _begin_farewell(self, node_id: str) -> None:
+        """Nothing is said."""
+
+
+class BelievesRemovalAtOnce(Engine):
+    """A node stops once its removal is in its log, committed or not."""
+
+    def _learn_memberships(self, entries: list[LogEntry]) -> None:
+        super()._learn_memberships(entries)
+        if self._belongs and self._membership.get(self.node_id) is None:
+            self.removed = True
+
+
+# -- disks ------------------------------------------------------------------------------------
+
+
+class EmptiedNodeVotes(Engine):
+    """Nobody asks on which disk a node comes back: an emptied one is what it was before."""
+
+    @property
+    def agreed_membership(self) -> Membership:
+        real = super().agreed_membership
+        return replace(real, members=tuple(replace(m, incarnation="") for m in real.members))
+
+    @property
+    def is_voter(self) -> bool:
+        return self.node_id in self._membership.voters
+
+
+@contextmanager
+def _replaced(module: Any, name: str, other: Any) -> Iterator[None]:
+    real = getattr(module, name)
+    setattr(module, name, other)
+    try:
+        yield
+    finally:
+        setattr(module, name, real)
+
+
+def _entry_as_it_is(index: int, record: bytes) -> LogEntry:
+    return LogEntry(record[12:], index, int.from_bytes(record[4:12], "big"))
+
+
+class EntriesUnchecked(Engine):
+    """The checksum of a log entry is not looked at."""
+
+    @staticmethod
+    def planted() -> AbstractContextManager[None]:
+        """The codec with the fault in it, while a run lasts."""
+        return _replaced(log_files, "decode_entry", _entry_as_it_is)
+
+
+def _meta_as_it_is(record: bytes) -> LogMeta:
+    return LogMeta(*msgpack.unpackb(record[4:])[1:])
+
+
+class MetaUnchecked(Engine):
+    """The checksum over term, vote and commit index is not looked at."""
+
+    @staticmethod
+    def planted() -> AbstractContextManager[None]:
+        """The codec with the fault in it, while a run lasts."""
+        return _replaced(memory_log, "decode_log_meta", _meta_as_it_is)
