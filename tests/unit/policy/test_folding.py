@@ -16,6 +16,7 @@ from namestore.policy.folding import fold, squeeze, without_punctuation
         ("zo\u00c9", "zoe\u0301"),
         ("\u212a", "k"),
         ("\u0345", "\u03b9"),
+        ("\u03b1\u0345\u0301", "\u03b1\u0301\u0345"),  # canonically equivalent
     ),
 )
 def test_case_and_composition_mean_nothing(one: str, other: str) -> None:
