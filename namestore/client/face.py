@@ -5,6 +5,8 @@ Not responsible for any call. Invariant: a client's endpoints and network never 
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Sequence
 from random import Random
 from typing import ClassVar, Generic, Self, TypeVar
@@ -50,3 +52,10 @@ class Face(Generic[DriverT]):
     def _assemble(self, session: Session, network: Network) -> None:
         self._session = session
         self._driver = self.DRIVER(network)  # type: ignore[assignment]  # DRIVER is DriverT's class
+        # The network's threads keep it alive; nothing keeps a client that is forgotten.
+        weakref.finalize(self, _close_aside, self._driver).atexit = False
+
+
+def _close_aside(driver: Driver) -> None:
+    """Closes what a forgotten client left, on a thread that holds none of its locks."""
+    threading.Thread(target=driver.close, name="namestore-close", daemon=True).start()

@@ -67,12 +67,9 @@ class Line:
             Overloaded: Too much waits.
             ClientMisuse: Closed.
         """
-        if self._lanes.put(call):
-            try:
-                self._wake()
-            except ClientMisuse:
-                self._lanes.give_up(call)
-                raise
+        if self._lanes.put(call) and not self._wake():
+            self._lanes.give_up(call)
+            raise ClientMisuse("this client is closed; make another NameStore")
 
     def give_up(self, call: Call) -> None:
         """Nobody waits for the call any more."""
@@ -109,13 +106,22 @@ class Line:
 
     # -- the stream's ends --------------------------------------------------------------------
 
-    def _wake(self) -> None:
+    def _wake(self) -> bool:
+        """Has what may be sent taken, over a new stream if there is none. False: closed."""
         with self._lock:
             if self._closed:
-                raise ClientMisuse("this client is closed; make another NameStore")
-            if self._stream is None:
-                self._stream = SessionStream(self._network, self._endpoint, self._ends)
-            self._stream.wake()
+                return False
+            try:
+                if self._stream is None:
+                    self._stream = SessionStream(self._network, self._endpoint, self._ends)
+                self._stream.wake()
+                return True
+            except ClientMisuse:
+                return False
+            except RuntimeError as error:  # no thread is to be had
+                failure = NoAnswer(self._endpoint, Silence.LOST, f"no stream: {error}")
+        self._fail(failure)
+        return True
 
     def _take(self, stream: SessionStream) -> pb.SessionRequest | None:
         now = self._clock()

@@ -85,6 +85,7 @@ class FakeConversing:
             pb.RegisterResponse(registered=True)
         )
         self.closed = False
+        self.broken: Exception | None = None
 
     def stream_opened(self) -> FakeStream:
         """The next stream that the client opened."""
@@ -95,6 +96,8 @@ class FakeConversing:
     ) -> tuple[Iterator[Message], Callable[[], None]]:
         if self.closed:
             raise ClientMisuse("closed")
+        if self.broken is not None:
+            raise self.broken
         stream = FakeStream(requests)
         self._opened.put(stream)
         return stream.messages(), stream.cancel

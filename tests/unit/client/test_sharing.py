@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from random import Random
 from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 
+from namestore import NameStore
 from namestore.client import methods
+from namestore.client.endpoints import Endpoints
 from namestore.client.lanes import FRAMES_UNDER_WAY_MAX
 from namestore.client.line import WITHOUT_SESSIONS_SECONDS
 from namestore.client.network import Failure, NoAnswer, Silence
+from namestore.client.session import Session
 from namestore.client.sharing import SharingNetwork
 from namestore.errors import (
     ClientMisuse,
@@ -320,6 +324,54 @@ def test_closing_ends_every_call(scene: Scene) -> None:
     assert scene.inner.closed
     with pytest.raises(ClientMisuse):
         scene.register("user:late")
+
+
+def test_answers_that_came_before_a_close_are_given(scene: Scene) -> None:
+    """Although what waited behind them can no longer be sent."""
+    stream, items = scene.fill()
+    waiting = scene.register("user:waiting")
+    answers = [scene.register("user:other")]
+    scene.inner.closed = True
+    scene.network._lines[HERE]._closed = True
+    gone: Future[Any] = Future()
+    number = items[0].id
+    call = scene.network._lines[HERE]._lanes._sent[number]
+    call.done = gone.set_result
+    stream.grant(items[0])
+    assert heard(gone).registered
+    scene.network._lines[HERE].close()
+    assert [heard(each).silence for each in (waiting, *answers)] == [Silence.UNSENT] * 2
+
+
+def test_a_stream_that_cannot_be_opened_sends_nothing(scene: Scene) -> None:
+    """Such as for want of threads: certainly not applied, and the next call tries anew."""
+    scene.inner.broken = RuntimeError("can't start new thread")
+    unsent = heard(scene.register("user:a"))
+    assert unsent.silence is Silence.UNSENT
+    assert "can't start new thread" in unsent.detail
+    scene.inner.broken = None
+    again = scene.register("user:a")
+    stream = scene.inner.stream_opened()
+    stream.grant(*stream.frame().items)
+    assert heard(again).registered
+
+
+def test_a_client_that_is_forgotten_is_closed() -> None:
+    """Nobody calls close: its streams and threads end all the same."""
+    inner = FakeConversing()
+    session = Session(Endpoints([HERE], Random()), 5.0)
+    store = NameStore.over(SharingNetwork(inner), session)
+    inner.answer_singly = lambda request: cluster_pb2.StatusResponse(cluster_name="c")
+
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(store.register, "user:a")
+        stream = inner.stream_opened()
+        stream.grant(*stream.frame().items)
+        assert call.result(PATIENCE_SECONDS)
+    del store, call
+    until(lambda: inner.closed)
+    assert stream.cancelled.is_set()
+    until(lambda: not [t for t in threading.enumerate() if t.name.startswith("namestore-")])
 
 
 def test_deadlines_are_kept_without_anybody_sweeping() -> None:
