@@ -19,11 +19,10 @@ from namestore.policy.folding import squeeze, without_punctuation
 from namestore.policy.profiles import canonical_exact, canonical_slug, canonical_username
 from namestore.policy.refusing import Reason, invalid, shown
 from namestore.policy.reserved import Hit, Reserved
-from namestore.policy.skeletons import skeleton
+from namestore.policy.skeletons import ORIGINAL_BYTES_MAX, skeleton
 from namestore.policy.tables import shipped_words
 
-# A canonical form of at most 512 bytes is made of fewer characters; more are not looked at.
-LABEL_CHARS_MAX = 4 * LABEL_BYTES_MAX
+_UTF8_BYTES_MAX = 4  # of one character
 
 _FORMS: dict[Profile, Callable[[str], str]] = {
     Profile.EXACT: canonical_exact,
@@ -109,17 +108,9 @@ class Judge:
         """
         if not label:
             raise invalid(Reason.EMPTY, "the label is empty; write at least one character")
-        if len(label) > LABEL_CHARS_MAX:
-            raise invalid(
-                Reason.TOO_LONG, f"the label has {len(label)} characters; it is far too long"
-            )
+        _check_bytes(label, ORIGINAL_BYTES_MAX)
         canonical = self._form(label)
-        if len(canonical) * 4 > LABEL_BYTES_MAX and len(canonical.encode()) > LABEL_BYTES_MAX:
-            raise invalid(
-                Reason.TOO_LONG,
-                f"{shown(label)} has {len(canonical.encode())} bytes of UTF-8; at most "
-                f"{LABEL_BYTES_MAX} are allowed",
-            )
+        _check_bytes(canonical, LABEL_BYTES_MAX)
         return canonical
 
     def judge(self, label: str) -> Judged | Refusal:
@@ -154,6 +145,18 @@ class Judge:
         reason = Reason.TOO_SHORT if length < smallest else Reason.TOO_LONG
         return Refusal(
             reason, f"{shown(label)} has {length} characters; {smallest} to {largest} are allowed"
+        )
+
+
+def _check_bytes(text: str, bytes_max: int) -> None:
+    """Refuses text that is too long before, or after, it is made canonical."""
+    if len(text) * _UTF8_BYTES_MAX <= bytes_max:
+        return
+    size = len(text.encode(errors="surrogatepass"))
+    if size > bytes_max:
+        raise invalid(
+            Reason.TOO_LONG,
+            f"{shown(text)} has {size} bytes of UTF-8; at most {bytes_max} are allowed",
         )
 
 

@@ -19,10 +19,13 @@ from functools import cache, lru_cache
 from namestore.core.limits import LABEL_BYTES_MAX
 from namestore.policy.tables import properties, prototypes
 
-# A skeleton is never longer than this many times its label: the longest prototypes replace three
+# A label may be given in a longer form than its canonical one: in wide letters, or decomposed.
+ORIGINAL_BYTES_MAX = 3 * LABEL_BYTES_MAX
+
+# A skeleton is never longer than this many times its text: the longest prototypes replace three
 # bytes by 33. Whoever stores skeletons can rely on the bound.
 SKELETON_GROWTH_MAX = 12
-SKELETON_BYTES_MAX = LABEL_BYTES_MAX * SKELETON_GROWTH_MAX
+SKELETON_BYTES_MAX = ORIGINAL_BYTES_MAX * SKELETON_GROWTH_MAX
 
 
 def skeleton(text: str) -> str:

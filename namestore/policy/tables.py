@@ -16,8 +16,11 @@ import re
 import unicodedata
 from functools import cache
 from hashlib import sha256
-from importlib import metadata, resources
+from importlib import resources
 from typing import NamedTuple
+
+import idna
+import precis_i18n
 
 from namestore.errors import InvariantViolation
 
@@ -55,7 +58,7 @@ def tables_version() -> str:
     """All that a judgement depends on, on one line, for the log."""
     return (
         f"rules {RULES_VERSION}; python-unicode {unicodedata.unidata_version}; "
-        f"precis-i18n {metadata.version('precis-i18n')}; idna {metadata.version('idna')}; "
+        f"precis-i18n {precis_i18n.__version__}; idna {idna.__version__}; "
         f"confusables {CONFUSABLES_VERSION}"
     )
 

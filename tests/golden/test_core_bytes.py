@@ -34,6 +34,14 @@ from namestore.core.outcomes import (
     decode_decision,
     encode_decision,
 )
+from namestore.core.policies import (
+    POLICY_FORMAT,
+    HoldBack,
+    Policy,
+    Profile,
+    decode_policy,
+    encode_policy,
+)
 from namestore.core.records import RECORD_FORMAT, Record, decode_record, encode_record
 from namestore.core.state import STATE_FORMAT, StateMeta, decode_meta, encode_meta
 from tests.support.registry_driver import RegistryDriver, register, register_all, release
@@ -63,6 +71,7 @@ CODECS = {
     "record": Codec(encode_record, lambda data: decode_record("user:zoé", data), RECORD_FORMAT),
     "decision": Codec(encode_decision, decode_decision, OUTCOME_FORMAT),
     "meta": Codec(encode_meta, decode_meta, STATE_FORMAT),
+    "policy": Codec(encode_policy, decode_policy, POLICY_FORMAT),
 }
 
 CASES: dict[str, Any] = {
@@ -86,6 +95,26 @@ CASES: dict[str, Any] = {
         Outcome(Verdict.NOT_OWNER, 302, _HELD),
         Outcome(Verdict.STALE_FENCE, 302, _HELD),
         Outcome(Verdict.REQUEST_ID_REUSED, 302),
+    ),
+    "policy-1-default": Policy(),
+    "policy-1-username": Policy(
+        profile=Profile.USERNAME,
+        length_min=3,
+        length_max=300,
+        squeeze=True,
+        look_alikes=True,
+        reserved=("acme*", "zoé"),
+        reserved_shipped=True,
+        hold_back=HoldBack(50, 86_400, 7_776_000),
+        redirect_after_rename=True,
+        names_per_owner_max=3,
+        reservation_default_s=60,
+        reservation_longest_s=3600,
+    ),
+    "policy-1-email": Policy(
+        profile=Profile.EMAIL,
+        email_tag_domains=("*",),
+        email_dotless_domains=("gmail.com", "googlemail.com"),
     ),
     "meta-1-empty": StateMeta(),
     "meta-1-full": StateMeta(1 << 40, 17, 1 << 35, 600_000, 1_700_000_000_000, 1_699_999_999_999),

@@ -8,9 +8,9 @@ import pytest
 
 from namestore.core.policies import KeyKind, Policy, Profile
 from namestore.errors import InvalidName, InvalidRequest
-from namestore.policy.judging import LABEL_CHARS_MAX, Judge, Judged, Refusal
+from namestore.policy.judging import Judge, Judged, Refusal
 from namestore.policy.refusing import Reason
-from namestore.policy.skeletons import SKELETON_BYTES_MAX
+from namestore.policy.skeletons import ORIGINAL_BYTES_MAX, SKELETON_BYTES_MAX
 
 USERS = Judge(Policy(profile=Profile.USERNAME, look_alikes=True, reserved_shipped=True))
 
@@ -136,7 +136,7 @@ def test_the_policys_own_words_are_reserved_beside_the_shipped_ones() -> None:
         ("a b", Reason.FORBIDDEN_CHARACTER),
         ("p\u0430yp", Reason.MIXED_SCRIPTS),
         ("\u05d0\u05d1*", Reason.BAD_FORM),
-        ("x" * (LABEL_CHARS_MAX + 1), Reason.TOO_LONG),
+        ("\u00e9" * 769, Reason.TOO_LONG),
     ),
 )
 def test_a_refusal_has_a_reason_and_a_sentence(label: str, reason: Reason) -> None:
@@ -157,6 +157,16 @@ def test_lengths_are_those_of_the_canonical_form_in_code_points() -> None:
     assert _refusal(largest, "\u0437" * 257).reason is Reason.TOO_LONG
     assert _refusal(largest, "a" * 513).reason is Reason.TOO_LONG
     assert isinstance(Judge(largest).judge("a" * 512), Judged)
+
+
+def test_a_label_is_not_looked_at_beyond_what_a_canonical_form_can_come_from() -> None:
+    """Wide and decomposed letters take up to three times the bytes."""
+    users = Judge(Policy(profile=Profile.USERNAME))
+    wide = _judged(users, "\uff41" * 512)
+    assert len(wide.original.encode()) == ORIGINAL_BYTES_MAX
+    assert wide.canonical == "a" * 512
+    for label in ("\uff41" * 513, "a" * 2000, "\ud800" * 513):
+        assert _refusal(users.policy, label).reason is Reason.TOO_LONG
 
 
 def test_a_label_without_a_visible_character_is_refused_where_looks_matter() -> None:
@@ -184,4 +194,4 @@ def test_the_largest_skeleton_is_within_its_bound() -> None:
     """A label of the characters that grow most."""
     judged = _judged(Judge(Policy(look_alikes=True)), "\ufdfa" * 170)
     assert judged.skeleton is not None
-    assert 3000 < len(judged.skeleton.encode()) <= SKELETON_BYTES_MAX
+    assert 5000 < len(judged.skeleton.encode()) <= SKELETON_BYTES_MAX

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import precis_i18n
 import pytest
 
 from namestore.core.names import canonical_name
@@ -169,6 +170,20 @@ def test_username_refuses_what_rfc_8265_does(label: str, reason: Reason) -> None
         canonical_username(label)
     assert _reason(refused) == reason
     assert refused.value.message.isascii()
+
+
+def test_the_short_way_for_ascii_agrees_with_the_precis_library() -> None:
+    """Each ASCII character, alone and in words."""
+    precis = precis_i18n.get_profile("UsernameCaseMapped")
+    for char in map(chr, range(128)):
+        for label in (char, f"a{char}", f"{char}B", f"1{char}{char}z"):
+            try:
+                expected = precis.enforce(label)
+            except UnicodeEncodeError:
+                with pytest.raises(InvalidName):
+                    canonical_username(label)
+            else:
+                assert canonical_username(label) == expected
 
 
 def test_username_agrees_with_the_vectors_of_the_precis_library() -> None:
