@@ -29,6 +29,8 @@ from namestore.errors import Overloaded
 
 # Of one lane: enough to fill the time that a frame is under way.
 FRAMES_UNDER_WAY_MAX = 2
+# A frame costs what many calls in it cost: beside one of many calls, one of few is not worth it.
+CALLS_UNDER_WAY_FOR_EACH_MAX = 4
 FRAME_CALLS_MAX = 500
 FRAME_BYTES_MAX = 1024 * 1024
 # Nothing was heard for so long since a frame was sent: nobody waits to be sent there any more.
@@ -86,15 +88,26 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """The calls of one kind. `waiting` may hold calls that have ended: they are passed over."""
+    """The calls of one kind.
+
+    Attributes:
+        waiting: May hold calls that have ended: they are passed over.
+        frames: Under way.
+        owed: Calls in them that are not answered.
+    """
 
     waiting: deque[Call] = field(default_factory=deque)
     frames: int = 0
+    owed: int = 0
 
     @property
     def may_send(self) -> bool:
-        """There is something to send, and not too much under way."""
-        return bool(self.waiting) and self.frames < FRAMES_UNDER_WAY_MAX
+        """There is something to send, and not too much under way for it."""
+        return (
+            len(self.waiting) > 0
+            and self.frames < FRAMES_UNDER_WAY_MAX
+            and self.owed <= CALLS_UNDER_WAY_FOR_EACH_MAX * len(self.waiting)
+        )
 
 
 class Lanes:
@@ -131,7 +144,7 @@ class Lanes:
             self._waiting_bytes += call.size
             lane = self._lanes[call.kind]
             lane.waiting.append(call)
-            return lane.frames < FRAMES_UNDER_WAY_MAX and self._tell()
+            return lane.may_send and self._tell()
 
     def take(self, now: float) -> list[Call]:
         """What is to be sent now, in one message: at most a frame of each lane. May be empty."""
@@ -155,13 +168,17 @@ class Lanes:
                     self._settle(call)
             return calls, self._may_send()
 
-    def give_up(self, call: Call) -> bool:
-        """Nobody waits for it any more; it is not sent if it was not yet. False: it had ended."""
+    def give_up(self, call: Call) -> tuple[bool, bool]:
+        """Nobody waits for it any more; it is not sent if it was not yet.
+
+        Returns:
+            Whether it was still to end; and whether to `take` now.
+        """
         with self._lock:
             if call.ended:
-                return False
+                return False, False
             self._drop(call)
-            return True
+            return True, self._may_send()
 
     def expire(self, now: float) -> tuple[list[Call], float, bool]:
         """Ends the calls whose time is up; in a silence also those that wait to be sent.
@@ -231,6 +248,7 @@ class Lanes:
             lane.waiting.popleft()
         if frame.owed:
             lane.frames += 1
+            lane.owed += frame.owed
 
     def _drop(self, call: Call) -> None:
         if call.frame is None:
@@ -246,6 +264,7 @@ class Lanes:
         frame = call.frame
         if frame is not None:
             frame.owed -= 1
+            frame.lane.owed -= 1
             if not frame.owed:
                 frame.lane.frames -= 1
 

@@ -73,7 +73,10 @@ class Line:
 
     def give_up(self, call: Call) -> None:
         """Nobody waits for the call any more."""
-        if not self._lanes.give_up(call) and call.cancel is not None:
+        given_up, may_send = self._lanes.give_up(call)
+        if may_send:
+            self._wake()
+        if not given_up and call.cancel is not None:
             call.cancel()
 
     def expire(self, now: float) -> float:

@@ -62,21 +62,52 @@ def test_a_frame_is_under_way_until_its_last_call_has_ended() -> None:
     assert lanes.take(4.9) == three
     waits = call()
     assert not lanes.put(waits)
-    assert lanes.give_up(three[1])
+    assert lanes.give_up(three[1]) == (True, False)
     assert lanes.take(0.0) == []
     assert lanes.expire(5.0) == ([three[0]], 10.0, False)
     assert lanes.answered([three[2].number], 0.0) == ([three[2]], True)
     assert lanes.take(0.0) == [waits]
 
 
+def test_who_gives_up_makes_room() -> None:
+    """The last call under way is given up: what waits is to be sent now."""
+    lanes = Lanes()
+    sent = [call() for _ in range(bounds.FRAMES_UNDER_WAY_MAX)]
+    for each in sent:
+        lanes.put(each)
+        lanes.take(0.0)
+    waits = call()
+    assert not lanes.put(waits)
+    assert lanes.give_up(sent[0]) == (True, True)
+    assert lanes.take(0.0) == [waits]
+
+
+def test_few_calls_wait_for_a_frame_of_many() -> None:
+    """A frame of their own would cost as much as many calls; enough of them are worth one."""
+    lanes = Lanes()
+    many = [call() for _ in range(100)]
+    for each in many:
+        lanes.put(each)
+    assert len(lanes.take(0.0)) == 100
+    enough = -(-100 // bounds.CALLS_UNDER_WAY_FOR_EACH_MAX)
+    later = [call() for _ in range(enough)]
+    assert [lanes.put(each) for each in later] == [False] * (enough - 1) + [True]
+    assert lanes.take(0.0) == later
+    few = [call(), call()]
+    assert [lanes.put(each) for each in few] == [False, False]
+    numbers = [each.number for each in (*many, *later)]
+    assert lanes.answered(numbers, 0.0)[1]
+    assert lanes.take(0.0) == few
+
+
 def test_a_frame_is_bounded_in_calls() -> None:
     """The rest waits for its turn."""
     lanes = Lanes()
-    calls = [call() for _ in range(bounds.FRAME_CALLS_MAX + 1)]
+    calls = [call() for _ in range(bounds.FRAME_CALLS_MAX * 3 // 2)]
     for each in calls:
         lanes.put(each)
-    assert lanes.take(0.0) == calls[:-1]
-    assert lanes.take(0.0) == calls[-1:]
+    assert lanes.take(0.0) == calls[: bounds.FRAME_CALLS_MAX]
+    assert lanes.take(0.0) == calls[bounds.FRAME_CALLS_MAX :]
 
 
 def test_a_frame_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +143,7 @@ def test_one_wake_up_serves_all_that_came_until_it_was_heard() -> None:
     calls = [call() for _ in range(100)]
     assert [lanes.put(each) for each in calls] == [True] + [False] * 99
     assert lanes.take(0.0) == calls
-    assert lanes.put(call())
+    assert [lanes.put(call()) for _ in range(100)].count(True) == 1
 
 
 def test_who_was_told_and_failed_is_told_again() -> None:
@@ -129,8 +160,8 @@ def test_a_call_given_up_in_the_queue_is_not_sent() -> None:
     gone, stays = call(), call()
     lanes.put(gone)
     lanes.put(stays)
-    assert lanes.give_up(gone)
-    assert not lanes.give_up(gone)
+    assert lanes.give_up(gone) == (True, False)  # they are to be taken already
+    assert lanes.give_up(gone) == (False, False)
     assert lanes.take(0.0) == [stays]
 
 

@@ -129,6 +129,17 @@ def test_a_cancelled_call_is_dropped_from_its_frame(scene: Scene) -> None:
     assert not gone.done()
 
 
+def test_who_waited_behind_a_cancelled_call_is_sent(scene: Scene) -> None:
+    """All that was under way was given up: the next frame goes out without an answer."""
+    stream, _ = scene.fill()
+    stays = scene.register("user:stays")
+    scene.cancels["user:filler-0"]()
+    (item,) = stream.frame().items
+    assert item.register.name == "user:stays"
+    stream.grant(item)
+    assert heard(stays).registered
+
+
 def test_the_answer_to_a_cancelled_call_is_ignored(scene: Scene) -> None:
     """It was sent already: what comes back is nobody's."""
     gone = scene.register("user:gone")
