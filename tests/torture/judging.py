@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from math import ceil, inf
 
-from tests.support.history import Ask, Operation, Said
+from tests.support.history import Ask, Operation, Said, requests
 from tests.support.linearizability import Violation
 from tests.torture.recording import StaleRead
 
@@ -22,10 +22,13 @@ BATCH_OWNER = "batch/"
 
 
 def check_stale(operations: Sequence[Operation], reads: Iterable[StaleRead]) -> None:
-    """Raises `Violation` for a stale read that shows what never was, or not at its revision."""
+    """Raises `Violation` for a stale read that shows what never was, or not at its revision.
+
+    The attempts of a request are one here: what a late one was granted, an early one may have got.
+    """
     by_name: dict[str, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        if operation.ask is not Ask.LOOKUP and operation.said is not Said.NOT_DONE:
+    for operation in requests(list(operations)):
+        if operation.ask is not Ask.LOOKUP:
             by_name[operation.name].append(operation)
     for read in reads:
         about = by_name[read.name]

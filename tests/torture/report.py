@@ -50,6 +50,7 @@ class Report:
         told += [f"  {count:>9,}  {kind}" for kind, count in sorted(self.faults.items())]
         if self.packets is not None:
             told.append(f"packets: {self.packets[0]:,} delivered, {self.packets[1]:,} lost")
+        told.append(f"elections: {self.elections} leaders seen, the newest in term {self.terms}")
         told.append(self._outage())
         return told
 

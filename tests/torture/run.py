@@ -210,9 +210,9 @@ class Run:
         say(f"judging {len(operations):,} calls about {report.names:,} names")
         report.kept = check_kept(operations, final)
         everything = [*operations, *final]
+        check(everything)
         check_stale(operations, recorded.stale)
         check_batches(everything)
-        check(everything)
 
     # -- beside it ---------------------------------------------------------------------------------
 

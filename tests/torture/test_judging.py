@@ -71,6 +71,15 @@ def test_an_unknown_release_explains_an_absence() -> None:
     check_stale([register("ann"), release("ann", Said.UNKNOWN, None)], [seen(5)])
 
 
+def test_a_grant_is_seen_before_the_retry_that_tells_of_it() -> None:
+    """Its first attempt took effect, and its answer was lost; a later one heard."""
+    first = Operation("c", Ask.REGISTER, NAME, "ann", "1", 0, inf, Said.UNKNOWN)
+    retry = Operation("c", Ask.REGISTER, NAME, "ann", "1", 20, 21, Said.GRANTED, 1)
+    check_stale([first, retry], [seen(1, "ann", 1)])
+    with pytest.raises(Violation):
+        check_stale([retry], [seen(1, "ann", 1)])
+
+
 def batch(name: str, said: Said, holder: str = "") -> Operation:
     owner = f"{BATCH_OWNER}1"
     return Operation("c", Ask.REGISTER, name, owner, name, 0, 1, said, 1, holder)
