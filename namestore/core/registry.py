@@ -1,42 +1,49 @@
 """The state machine: (state, entry) -> (changes, decisions).
 
-Invariants kept here:
+Invariants kept here and under `namestore.core.deciding`:
 
-* One holding per name: a name is granted only where no record stands.
+* One holding per name: a name is granted only where no record stands that has not expired.
 * One request per holding: a request that was decided before gets the decision it got, for at least
   24 hours of log time; a granted one for as long as its holding lasts. A late duplicate of a
   request whose effect was undone since changes nothing.
 * Total: every entry that can be decoded is decided; deciding raises nothing.
-* `revision` grows by one per change, in order.
+* `revision` grows by one per change, in order, and every change has its event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from namestore.core import state as st
 from namestore.core.commands import (
+    AbandonPolicy,
     Command,
+    Confirm,
     Entry,
+    Expire,
+    IndexNames,
+    KeepEvents,
+    PutNamespace,
     Register,
     RegisterAll,
     Release,
+    Rename,
+    Update,
     Wanted,
     decode_command,
-    fingerprint,
+    mark,
 )
-from namestore.core.limits import OUTCOME_RETENTION_MS
-from namestore.core.outcomes import Decision, Outcome, Verdict, decode_decision, encode_decision
-from namestore.core.packing import check_types, pack, unpack_fields
-from namestore.core.records import Record, decode_record, encode_record
+from namestore.core.deciding import changing, policies, remembering, sweeping
+from namestore.core.deciding.registering import register
+from namestore.core.deciding.step import Step
+from namestore.core.namespaces import namespace_of
+from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.state import StateMeta, StateReader
 from namestore.errors import InvariantViolation
 
-# How many past entries' outcomes one entry may forget: bounded work, and still faster than
-# outcomes are added.
-_SWEEP_ENTRIES_MAX = 4
+# From this version of log entries on the registry has a feed of its changes.
+_FEED_SINCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +71,16 @@ def apply_entry(
         MalformedCommand: A command that should never have got into the log.
     """
     _check_place(meta, index, term)
-    step = _Step(state, meta, index, term, entry.time_ms)
+    tells = entry.version >= _FEED_SINCE
+    step = Step(state, meta, index, entry.time_ms, tells=tells)
     commands = [decode_command(data) for data in entry.commands]
-    step.prefetch(commands)
+    _prefetch(step, commands)
+    remembered: list[bytes] = []
     decisions = [
-        step.decide(command, data) for command, data in zip(commands, entry.commands, strict=True)
+        _decide(step, command, data, remembered)
+        for command, data in zip(commands, entry.commands, strict=True)
     ]
-    return step.finish(decisions)
+    return _finish(step, term, decisions, remembered)
 
 
 def apply_nothing(meta: StateMeta, index: int, term: int) -> Applied:
@@ -92,208 +102,152 @@ def _check_place(meta: StateMeta, index: int, term: int) -> None:
         )
 
 
-class _Step:
-    """One entry being decided: the state beneath, the changes so far above."""
-
-    def __init__(
-        self, state: StateReader, meta: StateMeta, index: int, term: int, time_ms: int
-    ) -> None:
-        self._state = state
-        self._meta = meta
-        self._index = index
-        self._term = term
-        # Log time never runs backwards, whatever the leaders' clocks do. It begins at 1, because
-        # `oldest_outcome_ms` 0 means that nothing is remembered.
-        self._time_ms = max(meta.time_ms, time_ms, 1)
-        self._revision = meta.revision
-        self._name_count = meta.name_count
-        self._cache: dict[bytes, bytes | None] = {}
-        self._changes: dict[bytes, bytes | None] = {}
-        self._remembered: list[bytes] = []
-
-    def prefetch(self, commands: Sequence[Command]) -> None:
-        """Reads all that the commands will ask for at once: one call to the store per entry."""
-        keys: dict[bytes, None] = {}
-        for command in commands:
-            keys[st.outcome_key(command.request_id)] = None
-            match command:
-                case Register(_, wanted):
-                    keys[st.name_key(wanted.name)] = None
-                case RegisterAll(_, many):
-                    keys.update((st.name_key(wanted.name), None) for wanted in many)
-                case Release(_, name):
-                    keys[st.name_key(name)] = None
-        wanted_keys = list(keys)
-        self._cache = dict(zip(wanted_keys, self._state.get_many(wanted_keys), strict=True))
-
-    def decide(self, command: Command, data: bytes) -> Decision:
-        known = self._cache[st.outcome_key(command.request_id)]
-        mark = fingerprint(data)
-        if known is not None:
-            return self._decided_before(known, command, mark)
-        revision = self._revision
-        decision: Decision
-        match command:
-            case Register(request_id, wanted):
-                decision = self._register(request_id, (wanted,))
-            case RegisterAll(request_id, many):
-                decision = self._register(request_id, many)
-            case Release():
-                decision = (self._release(command),)
-        self._remember(command.request_id, mark, decision, changed=self._revision > revision)
-        return decision
-
-    def finish(self, decisions: list[Decision]) -> Applied:
-        oldest_ms = self._meta.oldest_outcome_ms
-        if self._remembered:
-            key = st.outcome_time_key(self._time_ms, self._index)
-            self._changes[key] = pack(tuple(self._remembered))
-            oldest_ms = oldest_ms or self._time_ms
-        meta = StateMeta(
-            self._index,
-            self._term,
-            self._revision,
-            self._name_count,
-            self._time_ms,
-            self._sweep(oldest_ms),
-        )
-        self._changes[st.META_KEY] = st.encode_meta(meta)
-        return Applied(self._changes, decisions, meta)
-
-    # -- deciding ---------------------------------------------------------------------------
-
-    def _register(self, request_id: bytes, many: tuple[Wanted, ...]) -> Decision:
-        """All of the names or none; for one name that is simply: if it is free."""
-        holders = [self._record(wanted.name) for wanted in many]
-        if all(holder is None for holder in holders):
-            return tuple(self._grant(request_id, wanted) for wanted in many)
-        return tuple(
-            self._stands(request_id, wanted, holder)
-            for wanted, holder in zip(many, holders, strict=True)
-        )
-
-    def _stands(self, request_id: bytes, wanted: Wanted, holder: Record | None) -> Outcome:
-        """How a name fares of which at least one neighbour, or itself, is held already."""
-        if holder is None:
-            return Outcome(Verdict.NOT_TRIED, self._revision)
-        if holder.request_id != request_id:
-            return Outcome(Verdict.TAKEN, self._revision, holder)
-        # A retry so late that the outcome table has forgotten it; the holding itself remembers.
-        # Unless the content gives it away as another request under a request_id used before.
-        if holder.mod_revision == holder.create_revision and not _asks_for(wanted, holder):
-            return Outcome(Verdict.REQUEST_ID_REUSED, self._revision)
-        return Outcome(Verdict.GRANTED, self._revision, holder)
-
-    def _grant(self, request_id: bytes, wanted: Wanted) -> Outcome:
-        self._revision += 1
-        self._name_count += 1
-        record = _granted_record(request_id, wanted, self._revision, self._time_ms)
-        self._write(st.name_key(wanted.name), encode_record(record))
-        return Outcome(Verdict.GRANTED, self._revision, record)
-
-    def _release(self, command: Release) -> Outcome:
-        holder = self._record(command.name)
-        if holder is None:
-            return Outcome(Verdict.NAME_NOT_FOUND, self._revision)
-        if holder.owner != command.owner:
-            return Outcome(Verdict.NOT_OWNER, self._revision, holder)
-        if command.create_revision not in (0, holder.create_revision):
-            return Outcome(Verdict.STALE_FENCE, self._revision, holder)
-        self._revision += 1
-        self._name_count -= 1
-        self._write(st.name_key(command.name), None)
-        return Outcome(Verdict.RELEASED, self._revision, holder)
-
-    # -- remembering ------------------------------------------------------------------------
-
-    def _remember(
-        self, request_id: bytes, mark: bytes, decision: Decision, *, changed: bool
-    ) -> None:
-        """Keeps what was decided. A fresh grant is rebuilt from the command: its place is enough.
-
-        A grant that was only recognised again is kept whole: its holding began at another time.
-        """
-        first = decision[0]
-        value: tuple[Any, ...]
-        if changed and first.verdict is Verdict.GRANTED:
-            value = (mark, self._time_ms, first.revision)
-        else:
-            value = (mark, self._time_ms, 0, encode_decision(decision))
-        self._write(st.outcome_key(request_id), pack(value))
-        self._remembered.append(request_id)
-
-    def _decided_before(self, known: bytes, command: Command, mark: bytes) -> Decision:
-        stored_mark, time_ms, revision, *rest = _remembered_fields(known)
-        if stored_mark != mark:
-            names = len(command.wanted) if isinstance(command, RegisterAll) else 1
-            return (Outcome(Verdict.REQUEST_ID_REUSED, self._revision),) * names
-        if rest:
-            return decode_decision(rest[0])
-        match command:
-            case Register(request_id, wanted):
-                many: tuple[Wanted, ...] = (wanted,)
-            case RegisterAll(request_id, many):
-                pass
-            case _:
-                raise InvariantViolation("a release is remembered as a grant")
-        return tuple(
-            Outcome(
-                Verdict.GRANTED,
-                revision + place,
-                _granted_record(request_id, wanted, revision + place, time_ms),
-            )
-            for place, wanted in enumerate(many)
-        )
-
-    def _sweep(self, oldest_ms: int) -> int:
-        """Forgets outcomes past their time, a bounded number; returns how far it got."""
-        horizon_ms = self._time_ms - OUTCOME_RETENTION_MS
-        if not oldest_ms or oldest_ms >= horizon_ms:
-            return oldest_ms
-        start = st.outcome_time_key(oldest_ms, 0)
-        for swept, (key, value) in enumerate(self._state.scan(start, st.OUTCOME_TIME_PREFIX)):
-            time_ms = int.from_bytes(key[1:9], "big")
-            if time_ms >= horizon_ms or swept == _SWEEP_ENTRIES_MAX:
-                return time_ms
-            self._changes[key] = None
-            for request_id in unpack_fields(value, "a list of remembered requests"):
-                self._changes.setdefault(st.outcome_key(request_id), None)
-        return self._time_ms if self._remembered else 0
-
-    # -- the state beneath ------------------------------------------------------------------
-
-    def _record(self, name: str) -> Record | None:
-        data = self._cache[st.name_key(name)]
-        return None if data is None else decode_record(name, data)
-
-    def _write(self, key: bytes, value: bytes | None) -> None:
-        self._cache[key] = self._changes[key] = value
+def _decide(step: Step, command: Command, data: bytes, remembered: list[bytes]) -> Decision:
+    if isinstance(command, (Expire, IndexNames)):  # harmless when they come twice
+        return _decide_again(step, command)
+    own_mark, place = mark(command, data), st.outcome_key(command.request_id)
+    known = step.get(place)
+    if known is not None:
+        return remembering.recall(known, command, own_mark, step.revision)
+    decision, granted = _decide_anew(step, command)
+    if decision[0].verdict is not Verdict.POLICY_CHANGED:
+        value = remembering.remembered(own_mark, step.time_ms, decision, granted=granted)
+        step.put(place, value)
+        remembered.append(command.request_id)
+    return decision
 
 
-def _remembered_fields(data: bytes) -> tuple[Any, ...]:
-    """Mark, time, revision of the first grant, and the decision where that is not enough."""
-    fields = unpack_fields(data, "a remembered outcome")
-    types = (bytes, int, int, bytes) if len(fields) == 4 else (bytes, int, int)
-    check_types(fields, types, "a remembered outcome")
-    return fields
+def _decide_again(step: Step, command: Expire | IndexNames) -> Decision:
+    if isinstance(command, Expire):
+        return changing.expire(step, command)
+    return (policies.index_names(step, command),)
 
 
-def _asks_for(wanted: Wanted, holder: Record) -> bool:
-    return (wanted.display_name or wanted.name, wanted.owner, wanted.payload) == (
-        holder.display_name,
-        holder.owner,
-        holder.payload,
+def _decide_anew(step: Step, command: Command) -> tuple[Decision, bool]:
+    """The decision, and whether it can be told from the command alone; see `remembered`."""
+    match command:
+        case Register(request_id, wanted):
+            decision, granted = register(step, request_id, (wanted,))
+            return decision, granted and _is_plain(step, wanted)
+        case RegisterAll(request_id, many):
+            decision, granted = register(step, request_id, many)
+            return decision, granted and all(_is_plain(step, wanted) for wanted in many)
+        case _:
+            return (_decide_one(step, command),), False
+
+
+def _decide_one(step: Step, command: Command) -> Outcome:
+    match command:
+        case Release():
+            return changing.release(step, command)
+        case Confirm():
+            return changing.confirm(step, command)
+        case Update():
+            return changing.update(step, command)
+        case Rename():
+            return changing.rename(step, command)
+        case PutNamespace():
+            return policies.put_namespace(step, command)
+        case AbandonPolicy():
+            return policies.abandon_policy(step, command)
+        case KeepEvents():
+            return policies.keep_events(step, command)
+        case _:
+            raise InvariantViolation(f"{type(command).__name__} is not decided by itself")
+
+
+def _is_plain(step: Step, wanted: Wanted) -> bool:
+    return wanted.ttl_ms is None and not step.space_of(wanted.name).judges
+
+
+def _finish(step: Step, term: int, decisions: list[Decision], remembered: list[bytes]) -> Applied:
+    oldest_ms = step.meta.oldest_outcome_ms
+    if remembered:
+        key = st.outcome_time_key(step.time_ms, step.index)
+        step.changes[key] = remembering.listed(remembered)
+        oldest_ms = oldest_ms or step.time_ms
+    oldest_ms = sweeping.outcomes(step, oldest_ms, added=bool(remembered))
+    next_hold_end_ms = sweeping.hold_backs(step)
+    oldest_revision, oldest_event_ms = sweeping.events(step)
+    meta = StateMeta(
+        step.index,
+        term,
+        step.revision,
+        step.name_count,
+        step.time_ms,
+        oldest_ms,
+        oldest_revision,
+        oldest_event_ms,
+        step.events_kept_max,
+        step.events_kept_ms,
+        next_hold_end_ms,
+        step.namespace_count,
     )
+    step.changes[st.META_KEY] = st.encode_meta(meta)
+    return Applied(step.changes, decisions, meta)
 
 
-def _granted_record(request_id: bytes, wanted: Wanted, revision: int, time_ms: int) -> Record:
-    return Record(
-        name=wanted.name,
-        display_name=wanted.display_name,
-        owner=wanted.owner,
-        payload=wanted.payload,
-        request_id=request_id,
-        create_revision=revision,
-        mod_revision=revision,
-        create_time_ms=time_ms,
-    )
+# -- reading ahead ------------------------------------------------------------------------------
+
+
+def _prefetch(step: Step, commands: Sequence[Command]) -> None:
+    """Reads what the commands will ask for at once: one call to the store for most entries.
+
+    What is missed here is read when it is needed; what is read in vain costs time only.
+    """
+    if step.has_policies or any(isinstance(command, PutNamespace) for command in commands):
+        names = (name for command in commands for name in _names(command))
+        step.prefetch(map(st.namespace_key, map(namespace_of, names)))
+    step.prefetch(key for command in commands for key in _keys(step, command))
+
+
+def _names(command: Command) -> Iterator[str]:
+    match command:
+        case Register(_, wanted):
+            yield wanted.name
+        case RegisterAll(_, many):
+            yield from (wanted.name for wanted in many)
+        case Release() | Confirm() | Update():
+            yield command.name
+        case Rename():
+            yield command.from_name
+            yield command.to_name
+        case Expire(items):
+            yield from (item.name for item in items)
+        case IndexNames(_, _, names):
+            yield from (name for name, _ in names)
+        case _:
+            return
+
+
+def _keys(step: Step, command: Command) -> Iterator[bytes]:
+    if not isinstance(command, (Expire, IndexNames)):
+        yield st.outcome_key(command.request_id)
+    for name in _names(command):
+        yield st.name_key(name)
+    if not step.has_policies:
+        return
+    match command:
+        case Register(_, wanted):
+            yield from _keys_of_wanted(step, wanted)
+        case RegisterAll(_, many):
+            for wanted in many:
+                yield from _keys_of_wanted(step, wanted)
+        case IndexNames(namespace, _, names):
+            for _, keys in names:
+                yield from (st.unique_key(kind, namespace, key) for kind, key in keys)
+        case _:
+            return
+
+
+def _keys_of_wanted(step: Step, wanted: Wanted) -> Iterator[bytes]:
+    space = step.space_of(wanted.name)
+    if not space.judges:
+        return
+    namespace = namespace_of(wanted.name)
+    yield st.held_back_key(wanted.name)
+    for judgement in wanted.judged:
+        for kind, key in judgement.keys:
+            yield st.unique_key(kind, namespace, key)
+    if space.counts:
+        yield st.owner_count_key(namespace, wanted.owner)

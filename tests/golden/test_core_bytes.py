@@ -16,16 +16,44 @@ import pytest
 
 from namestore.core.commands import (
     ENTRY_VERSION,
+    AbandonPolicy,
+    Confirm,
     Entry,
+    Expire,
+    ExpireItem,
+    IndexNames,
+    Judgement,
+    KeepEvents,
+    PutNamespace,
     Register,
     RegisterAll,
     Release,
+    Rename,
+    Update,
     Wanted,
     decode_command,
     decode_entry,
     encode_command,
     encode_entry,
     fingerprint,
+    mark,
+)
+from namestore.core.events import (
+    EVENTS_FORMAT,
+    HOLDING_FORMAT,
+    Event,
+    EventKind,
+    Holding,
+    decode_events,
+    decode_holding,
+    encode_events,
+    encode_holding,
+)
+from namestore.core.namespaces import (
+    NAMESPACE_FORMAT,
+    NamespaceState,
+    decode_namespace,
+    encode_namespace,
 )
 from namestore.core.outcomes import (
     OUTCOME_FORMAT,
@@ -42,7 +70,16 @@ from namestore.core.policies import (
     decode_policy,
     encode_policy,
 )
-from namestore.core.records import RECORD_FORMAT, Record, decode_record, encode_record
+from namestore.core.records import (
+    HELD_BACK_FORMAT,
+    RECORD_FORMAT,
+    HeldBack,
+    Record,
+    decode_held_back,
+    decode_record,
+    encode_held_back,
+    encode_record,
+)
 from namestore.core.state import STATE_FORMAT, StateMeta, decode_meta, encode_meta
 from tests.support.registry_driver import RegistryDriver, register, register_all, release
 
@@ -63,13 +100,47 @@ _PLAIN = Wanted("user:a", "user:a", "ann")
 _HELD = Record(
     "user:zoé", "user:zoe\u0301", "account-17", b"\x00\xff", b"r" * 16, 300, 300, 1 << 40
 )
+_RESERVED = Record(
+    "user:zoé",
+    "user:zoé",
+    "ann",
+    b"",
+    b"r",
+    7,
+    9,
+    1 << 40,
+    (1 << 40) + 60_000,
+    ((1, "zoe"), (2, "zoé")),
+    True,
+    9,
+    (1 << 40) + 5,
+)
+_JUDGED = Wanted(
+    "user:zoé", "user:Zoé", "ann", b"\x01", (Judgement(7, ((1, "zoe"),)), Judgement(9)), 60_000
+)
+_POLICY = encode_policy(Policy(look_alikes=True, hold_back=HoldBack.fixed(3600)))
 _CHANGED = Record("user:zoé", "user:zoé", "", b"", b"r", 1, 70_000, 1)
 
+
+def _encode_event(event: Event) -> bytes:
+    record = b"" if event.record is None else encode_record(event.record)
+    fields = (event.kind, event.name, record)
+    return encode_events(event.time_ms, [(*fields, event.other) if event.other else fields])
+
+
 CODECS = {
-    "command": Codec(encode_command, decode_command, ENTRY_VERSION),
+    "command": Codec(encode_command, decode_command, 1),
     "entry": Codec(encode_entry, decode_entry, ENTRY_VERSION),
     "record": Codec(encode_record, lambda data: decode_record("user:zoé", data), RECORD_FORMAT),
     "decision": Codec(encode_decision, decode_decision, OUTCOME_FORMAT),
+    "event": Codec(_encode_event, lambda data: decode_events(300, data)[0], EVENTS_FORMAT),
+    "holding": Codec(encode_holding, lambda data: decode_holding(9, data), HOLDING_FORMAT),
+    "left": Codec(
+        lambda held: encode_held_back("user:zoé", held),
+        lambda data: decode_held_back("user:zoé", data),
+        HELD_BACK_FORMAT,
+    ),
+    "namespace": Codec(encode_namespace, decode_namespace, NAMESPACE_FORMAT),
     "meta": Codec(encode_meta, decode_meta, STATE_FORMAT),
     "policy": Codec(encode_policy, decode_policy, POLICY_FORMAT),
 }
@@ -80,8 +151,37 @@ CASES: dict[str, Any] = {
     "command-1-register-all": RegisterAll(b"request-2", (_WANTED, _PLAIN)),
     "command-1-release": Release(b"request-3", "user:a", "ann"),
     "command-1-release-fenced": Release(b"request-4", "user:a", "ann", 1 << 33),
-    "entry-1-empty": Entry(0, ()),
-    "entry-1-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
+    "command-1-register-judged": Register(b"request-5", _JUDGED),
+    "command-1-register-all-judged": RegisterAll(b"request-6", (_PLAIN, _JUDGED)),
+    "command-1-confirm": Confirm(b"request-7", "user:a", "ann", 7),
+    "command-1-update": Update(b"request-8", "user:a", "ann", b"new", "bob", 7),
+    "command-1-update-nothing": Update(b"request-9", "user:a", "ann"),
+    "command-1-rename": Rename(
+        b"request-10", "user:a", "user:zoé", "user:Zoé", "ann", _JUDGED.judged, 7
+    ),
+    "command-1-expire": Expire((ExpireItem("user:a", 7, 1 << 40), ExpireItem("user:b", 8, 1))),
+    "command-1-put-namespace": PutNamespace(b"request-11", "user", _POLICY, 7),
+    "command-1-index-names": IndexNames("user", 9, (("user:a", ((1, "a"),)), ("user:b", ()))),
+    "command-1-abandon-policy": AbandonPolicy(b"request-12", "user", 9),
+    "command-1-keep-events": KeepEvents(b"request-13", 1000, 3_600_000),
+    "entry-1-empty": Entry(0, (), 1),
+    "entry-1-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 1),
+    "entry-2-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
+    "record-2-reserved": _RESERVED,
+    "event-1-registered": Event(300, EventKind.REGISTERED, 1 << 40, "user:zoé", _HELD),
+    "event-1-renamed": Event(300, EventKind.RENAMED, 1 << 40, "user:zoé", _HELD, "user:a"),
+    "event-1-policy": Event(300, EventKind.POLICY_ACTIVE, 1 << 40, "user", None),
+    "holding-1-released": Holding("ann", 7, 1 << 40, (1 << 40) + 5, 9, EventKind.RELEASED),
+    "left-1-held-back": HeldBack("ann", 1 << 40, 7, ((1, "zoe"), (2, "zoé")), "user:z", 9),
+    "left-1-redirect": HeldBack("", 0, 7, (), "user:z", 9),
+    "namespace-1-in-force": NamespaceState(7, _POLICY),
+    "namespace-1-pending": NamespaceState(7, _POLICY, 9, _POLICY, "user:m"),
+    "decision-2-new-answers": (
+        Outcome(Verdict.HELD_BACK, 302, None, 1 << 40, "user:z"),
+        Outcome(Verdict.CONFUSABLE, 302, _HELD),
+        Outcome(Verdict.POLICY_CHANGED, 302),
+        Outcome(Verdict.OWNER_LIMIT, 302),
+    ),
     "record-1-held": _HELD,
     "record-1-changed": _CHANGED,
     "decision-1-granted": (Outcome(Verdict.GRANTED, 300, _HELD),),
@@ -118,12 +218,13 @@ CASES: dict[str, Any] = {
     ),
     "meta-1-empty": StateMeta(),
     "meta-1-full": StateMeta(1 << 40, 17, 1 << 35, 600_000, 1_700_000_000_000, 1_699_999_999_999),
+    "meta-2-full": StateMeta(9, 2, 31, 4, 1 << 40, 1 << 39, 7, 1 << 38, 1000, 1 << 20, 1 << 41, 1),
 }
 
 
 def _known_state() -> RegistryDriver:
-    """A short life of a registry that leaves a key of every kind behind."""
-    registry = RegistryDriver()
+    """A short life of a registry that leaves a key of every kind of the first version behind."""
+    registry = RegistryDriver(entry_version=1)
     registry.apply(register("r0", "user:forgotten"))
     registry.pass_hours(26)
     registry.apply(
@@ -136,6 +237,38 @@ def _known_state() -> RegistryDriver:
     registry.pass_hours(1)
     registry.apply(register("r0", "user:forgotten"))
     return registry
+
+
+def _second_life() -> RegistryDriver:
+    """As above, with what the second version of log entries brought."""
+    registry = RegistryDriver()
+    policy = Policy(
+        look_alikes=True,
+        hold_back=HoldBack.fixed(3600),
+        redirect_after_rename=True,
+        names_per_owner_max=9,
+    )
+    registry.apply(register("r1", "user:a"), register("r2", "post:a"))
+    registry.apply(PutNamespace(b"r3", "user", encode_policy(policy), 0))
+    judged = (Judgement(3, ((1, "b"),)),)
+    registry.apply(
+        Register(b"r4", Wanted("user:b", "user:B", "ann", b"", judged)),
+        IndexNames("user", 3, (("user:a", ((1, "a"),)),)),
+        Register(b"r5", Wanted("user:c", "user:c", "bob", b"", (Judgement(3, ((1, "c"),)),), 0)),
+    )
+    registry.pass_hours(1)
+    registry.apply(
+        Rename(b"r6", "user:b", "user:d", "user:D", "ann", (Judgement(3, ((1, "d"),)),)),
+        Update(b"r7", "user:a", "ann", b"new", "bob"),
+        Expire((ExpireItem("user:c", 6, registry.clock_ms - 3_000_000),)),
+        Register(b"r8", Wanted("user:e", "user:e", "bob", b"", (Judgement(3, ((1, "e"),)),), 9)),
+        release("r9", "post:a"),
+        KeepEvents(b"ra", 1000, 3_600_000),
+    )
+    return registry
+
+
+LIVES = {1: _known_state, 2: _second_life}
 
 
 def _state_lines(registry: RegistryDriver) -> str:
@@ -176,21 +309,31 @@ def test_every_present_format_has_a_golden_file(what: str) -> None:
 def test_every_golden_file_is_read() -> None:
     """No file is forgotten: each belongs to a case."""
     files = {path.stem for path in FOLDER.glob("*.hex")}
-    assert files == CASES.keys() | {"state-1", "log-1"}
+    assert files == CASES.keys() | {
+        f"{what}-{number}" for what in ("state", "log") for number in LIVES
+    }
 
 
-def test_released_log_gives_the_released_state() -> None:
+@pytest.mark.parametrize("number", LIVES)
+def test_released_log_gives_the_released_state(number: int) -> None:
     """A log written by any version is applied to the same state, key by key, byte by byte."""
     registry = RegistryDriver()
-    for line in (FOLDER / "log-1.hex").read_text().splitlines():
+    for line in (FOLDER / f"log-{number}.hex").read_text().splitlines():
         registry.apply_log_entry(bytes.fromhex(line))
 
-    assert _state_lines(registry) == (FOLDER / "state-1.hex").read_text()
+    assert _state_lines(registry) == (FOLDER / f"state-{number}.hex").read_text()
 
 
-def test_the_log_is_written_as_it_was() -> None:
+@pytest.mark.parametrize("number", LIVES)
+def test_the_log_is_written_as_it_was(number: int) -> None:
     """The same life is the same log."""
-    assert _log_lines(_known_state()) == (FOLDER / "log-1.hex").read_text()
+    assert _log_lines(LIVES[number]()) == (FOLDER / f"log-{number}.hex").read_text()
+
+
+def test_the_second_life_leaves_a_key_of_every_kind() -> None:
+    """So that each kind of key and value is held by the files."""
+    kinds = {key[:1] for key in _second_life().state.content}
+    assert kinds == {b"m", b"n", b"o", b"t", b"k", b"b", b"d", b"x", b"w", b"p", b"e", b"h"}
 
 
 def test_fingerprint_has_not_changed() -> None:
@@ -198,15 +341,23 @@ def test_fingerprint_has_not_changed() -> None:
     assert fingerprint(_golden("command-1-register")).hex() == FINGERPRINT
 
 
+def test_what_marks_a_request_has_not_changed() -> None:
+    """Nor has what is taken of a judged request to recognise its retries."""
+    judged = CASES["command-1-register-judged"]
+    assert mark(judged, encode_command(judged)).hex() == MARK
+
+
 FINGERPRINT = "4b8a7f08494e3b8b"
+MARK = "360cdd4dd5f8bdf3"
 
 
 def _write_missing() -> None:
-    registry = _known_state()
     texts = {
         name: CODECS[name.split("-")[0]].encode(value).hex() + "\n" for name, value in CASES.items()
     }
-    texts |= {"state-1": _state_lines(registry), "log-1": _log_lines(registry)}
+    for number, life in LIVES.items():
+        registry = life()
+        texts |= {f"state-{number}": _state_lines(registry), f"log-{number}": _log_lines(registry)}
     for name, text in texts.items():
         path = FOLDER / f"{name}.hex"
         if not path.exists():

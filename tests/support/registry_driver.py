@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from namestore.core.commands import (
+    ENTRY_VERSION,
     Command,
     Entry,
     Register,
@@ -55,9 +56,14 @@ class DictState:
 
 
 class RegistryDriver:
-    """One replica's registry. What it applies takes the way through the bytes of the log."""
+    """One replica's registry. What it applies takes the way through the bytes of the log.
 
-    def __init__(self) -> None:
+    Args:
+        entry_version: Of the log entries it writes; 1: as the first released version did.
+    """
+
+    def __init__(self, entry_version: int = ENTRY_VERSION) -> None:
+        self.entry_version = entry_version
         self.state = DictState()
         self.log: list[bytes] = []
         self.clock_ms = 1_000_000
@@ -69,7 +75,7 @@ class RegistryDriver:
     def apply(self, *commands: Command) -> list[Decision]:
         """Decides the commands as one entry, stamped with `clock_ms`."""
         encoded = [encode_command(command) for command in commands]
-        return self.apply_log_entry(encode_entry(Entry(self.clock_ms, encoded)))
+        return self.apply_log_entry(encode_entry(Entry(self.clock_ms, encoded, self.entry_version)))
 
     def apply_log_entry(self, data: bytes) -> list[Decision]:
         self.log.append(data)

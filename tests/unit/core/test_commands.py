@@ -100,7 +100,7 @@ def test_encode_refuses_what_decode_would_not_take(command: Command) -> None:
         {"1": 2},
         (True, b"r", "user:a", "", "ann", b""),
         (1.0, b"r", "user:a", "", "ann", b""),
-        (4, b"r"),
+        (14, b"r"),
         (1, b"r", "user:a", "", "ann"),
         (1, b"r", "user:a", "", "ann", b"", 0),
         (1, b"r", b"user:a", "", "ann", b""),
@@ -170,7 +170,7 @@ def test_encode_entry_refuses_what_decode_would_not_take(entry: Entry) -> None:
     ("data", "words"),
     (
         (b"", "version None"),
-        (b"\x02\x92\x01\x90", "version 2"),
+        (b"\x03\x92\x01\x90", "version 3"),
         (b"\x01", "cannot be read"),
         (b"\x01\xc1", "cannot be read"),
         (b"\x01\x92\x01", "cannot be read"),
