@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import machine
+from benchmarks import interruption, machine
 from benchmarks.fleet import Fleet, choose
 from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.interface import BenchmarkError, failures_of_peers
@@ -122,6 +121,7 @@ def _start(context: Context, name: str) -> None:
     try:
         with failures_of_peers():
             peer = context.fleet.start(name)
+            interruption.check()
             asyncio.run(verify(peer))
             asyncio.run(load_names(peer, context.plan.seen, context.plan.batch))
     except BenchmarkError as error:
@@ -161,16 +161,11 @@ def _end_all(context: Context) -> None:
         context.fleet.drop(name)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     options = parse(sys.argv[1:])
     output = options.output or (_ROOT / "build" / "benchmarks" if options.quick else _ROOT / "docs")
     output.mkdir(parents=True, exist_ok=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's `&` leaves it ignored
-        signal.signal(number, _interrupt)
+    interruption.listen()
     try:
         if options.from_results:
             results = Results.load(options.from_results)

@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.interruption import SIGNALS
 from benchmarks.peers.catalogue import PEERS, missing
 from benchmarks.peers.interface import BenchmarkError, Peer
-
-_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Fleet:
@@ -38,7 +37,7 @@ class Fleet:
         traceback: TracebackType | None,
     ) -> None:
         # A second Ctrl-C must not leave half of them running.
-        kept = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
+        kept = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
         try:
             for peer in self.running.values():
                 peer.stop()

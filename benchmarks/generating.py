@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -56,6 +57,8 @@ def generate(peer: Peer, task: Task, processes: int, warm_seconds: float) -> dic
         before = cpu_seconds(servers)
         _sleep_until(begins + task.seconds)
         spent = cpu_seconds(servers) - before
+        for generator in running:
+            generator.let_go()
         outcomes = [generator.outcome() for generator in running]
     finally:
         for generator in running:
@@ -95,28 +98,38 @@ class _Generator:
             text=True,
             cwd=_ROOT,
         )
+        # Whoever waits for it below then hears that it ended.
+        self._watchdog = threading.Timer(self._seconds + _GRACE_SECONDS, self._process.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
         self._say(json.dumps(asdict(task)))
 
     def wait_ready(self) -> None:
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != "ready\n":
-            self._fail()
+        self._expect("ready\n")
 
     def begin(self, moment: float) -> None:
         self._say(repr(moment))
 
+    def let_go(self) -> None:
+        """Lets it end, once all its calls are answered."""
+        self._expect("called\n")
+        self._say("end")
+
     def outcome(self) -> Outcome:
-        try:
-            output, errors = self._process.communicate(timeout=self._seconds + _GRACE_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise BenchmarkError("the callers did not end") from error
+        output, errors = self._process.communicate()
         if self._process.returncode:
             raise BenchmarkError(f"the callers failed:\n{errors}")
         return Outcome(**json.loads(output))
 
     def end(self) -> None:
+        self._watchdog.cancel()
         self._process.kill()
         self._process.communicate()
+
+    def _expect(self, line: str) -> None:
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != line:
+            self._fail()
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -128,7 +141,8 @@ class _Generator:
 
     def _fail(self) -> None:
         _, errors = self._process.communicate()
-        raise BenchmarkError(f"the callers failed:\n{errors}")
+        how = errors or f"no answer within {self._seconds + _GRACE_SECONDS:g} s"
+        raise BenchmarkError(f"the callers failed:\n{how}")
 
 
 def _shares(callers: int, processes: int) -> list[int]:

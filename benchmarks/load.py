@@ -169,6 +169,7 @@ async def run_async(task: Task) -> Outcome:
         loop.call_later(moment - clock(), meter.mark, index)
     await asyncio.gather(*(caller() for _ in range(task.callers)))
     await asyncio.sleep(0.01)  # past the second mark, if the last call ended just before
+    await asyncio.to_thread(agree_on_end)
     await client.close()
     return meter.outcome(task)
 
@@ -195,6 +196,7 @@ def run_threads(task: Task) -> Outcome:
             meter.mark(index)
         for each in waiting:
             each.result()
+    agree_on_end()
     client.close()
     return meter.outcome(task)
 
@@ -206,6 +208,15 @@ def agree_on_begin() -> float:
     """
     print("ready", flush=True)
     return float(sys.stdin.readline())
+
+
+def agree_on_end() -> None:
+    """Keeps the connections until the runner has seen what the servers used for them.
+
+    Some have a process for each, which takes its figures with it.
+    """
+    print("called", flush=True)
+    sys.stdin.readline()
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks import interruption
 from benchmarks.peers.interface import BenchmarkError
 
 _TERM_SECONDS = 20.0
@@ -61,6 +62,7 @@ class Servers:
         """Waits for a condition. Raises BenchmarkError when it does not come, or a server ends."""
         deadline = time.monotonic() + seconds
         while not condition():
+            interruption.check()
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     raise BenchmarkError(f"{name} ended: {process.returncode}\n{self.tail(name)}")

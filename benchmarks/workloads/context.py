@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmarks import interruption
 from benchmarks.fleet import Fleet
 from benchmarks.peers.interface import BenchmarkError, failures_of_peers
 from benchmarks.samples import Results, Sample
@@ -48,6 +49,7 @@ class Context:
         self, workload: str, peer: str, number: int, measure: Callable[[], dict[str, float]]
     ) -> None:
         """Takes one sample; that a peer failed is a sample as well, with the reason."""
+        interruption.check()
         try:
             with failures_of_peers():
                 sample = Sample(workload, peer, number, measure())
