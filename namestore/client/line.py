@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from namestore.client.lanes import Call, Lanes
 from namestore.client.network import Conversing, Failure, NoAnswer, Silence
-from namestore.client.stream import Ends, SessionStream
+from namestore.client.stream import Ends, OpenStream, SessionStream
 from namestore.errors import AccessDenied, ClientMisuse, NotImplementedYet, Overloaded
 from namestore.rpc.status import error_from_call_error
 from namestore.v1 import registry_pb2 as pb
@@ -35,6 +35,7 @@ class Line:
         clock: Monotonic seconds.
         watch_for: Has `expire` called at a time of that clock. For what `put` is given, whoever
             puts it sees to that.
+        open_stream: Opens a stream that works as a `SessionStream` does.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Line:
         endpoint: str,
         clock: Callable[[], float],
         watch_for: Callable[[float], None],
+        open_stream: OpenStream = SessionStream,
     ) -> None:
         self._network = network
         self._endpoint = endpoint
         self._clock = clock
         self._watch_for = watch_for
+        self._open_stream = open_stream
         self._lanes = Lanes()
         self._ends = Ends(self._take, self._heard, self._ended)
         self._lock = threading.Lock()
@@ -116,7 +119,7 @@ class Line:
                 return False
             try:
                 if self._stream is None:
-                    self._stream = SessionStream(self._network, self._endpoint, self._ends)
+                    self._stream = self._open_stream(self._network, self._endpoint, self._ends)
                 self._stream.wake()
                 return True
             except ClientMisuse:

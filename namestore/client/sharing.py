@@ -26,6 +26,7 @@ from namestore.client.line import Line
 from namestore.client.methods import Method
 from namestore.client.network import Conversing, Done, Failure
 from namestore.client.questions import Questions
+from namestore.client.stream import OpenStream, SessionStream
 from namestore.errors import ClientMisuse
 from namestore.v1 import registry_pb2 as pb
 
@@ -46,6 +47,7 @@ class SharingNetwork:
         inner: Owned: closed with this one.
         clock: Monotonic seconds.
         sweeps: Starts a thread that ends calls at their deadlines; without it, `sweep` does.
+        open_stream: See `Line`.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class SharingNetwork:
         clock: Callable[[], float] = time.monotonic,
         *,
         sweeps: bool = True,
+        open_stream: OpenStream = SessionStream,
     ) -> None:
         self._inner = inner
         self._clock = clock
@@ -64,6 +67,7 @@ class SharingNetwork:
         self._closed = False
         self._earliest = inf
         self._sweeps = sweeps
+        self._open_stream = open_stream
         self._sweeper: threading.Thread | None = None
 
     def call(
@@ -140,7 +144,7 @@ class SharingNetwork:
                 raise ClientMisuse("this client is closed; make another NameStore")
             line = self._lines.get(endpoint)
             if line is None:
-                line = Line(self._inner, endpoint, self._clock, self._watch_for)
+                line = Line(self._inner, endpoint, self._clock, self._watch_for, self._open_stream)
                 self._lines[endpoint] = line
         return None if line.without_sessions else line
 

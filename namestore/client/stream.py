@@ -87,3 +87,6 @@ class SessionStream:
             self._cancel()
         self._ends.ended(self, failure)
         self._tokens.put(None)
+
+
+OpenStream = Callable[[Conversing, str, Ends], SessionStream]
