@@ -31,7 +31,7 @@ from namestore.errors import (
 from namestore.raft.replica import Replica
 from namestore.rpc import requests, responses
 from namestore.server import reading
-from namestore.server.admission import Admission, Cost
+from namestore.server.admission import Admission
 from namestore.server.barriers import ReadBarriers
 from namestore.server.bridge import Mailbox, Reply
 from namestore.server.metrics import CallMetrics
@@ -76,8 +76,8 @@ class Gateway:
         self._replica = replica
         self._clock = clock
         self._metrics = CallMetrics(clock)
-        self._writes = Admission(config.limits)
-        self._reads = Admission(config.limits)
+        self._writes = Admission(config.limits, clock)
+        self._reads = Admission(config.limits, clock)
         self._report = StatusReport(config, node_id, clock, wall_clock)
         self.orders = Orders(replica)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -201,12 +201,11 @@ class Gateway:
         """
         if timeout <= 0:
             raise Overloaded("the deadline had passed before the request was handed on")
-        cost = Cost(names, sum(map(len, encoded)))
-        self._writes.admit(cost)
+        ticket = self._writes.admit(names, sum(map(len, encoded)))
         # Released when nothing is under way any more, which may be after this call was cancelled:
         # callers who give up must not make room for more than the replica can hold.
         reply: Reply[Sequence[Decision]] = Reply(
-            self._mailbox, timeout, _not_heard, partial(self._writes.release, cost)
+            self._mailbox, timeout, _not_heard, partial(self._writes.release, ticket)
         )
         try:
             self._replica.propose(encoded, for_replica(timeout), reply.post)
@@ -238,12 +237,11 @@ class Gateway:
     @contextmanager
     def _reading(self, names: int) -> Iterator[None]:
         """Around a read. Reads are counted apart: they never keep a write out."""
-        cost = Cost(names, 0)
-        self._reads.admit(cost)
+        ticket = self._reads.admit(names, 0)
         try:
             yield
         finally:
-            self._reads.release(cost)
+            self._reads.release(ticket)
 
     async def _catch_up(self, consistency: pb.Consistency.ValueType, timeout: float) -> None:
         if consistency == pb.LINEARIZABLE:

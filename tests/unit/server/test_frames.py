@@ -25,7 +25,8 @@ class Asked:
 
     def __init__(self, replica: FakeReplica, **limits: int) -> None:
         config = replace(dev_config("unused"), limits=LimitsConfig(**limits))
-        self.gateway = Gateway(replica, config, "dev")
+        # A clock that stands: how long something waited is another test's subject.
+        self.gateway = Gateway(replica, config, "dev", clock=lambda: 0.0)
         self.frames = Frames(self.gateway, 5.0, lambda seconds: seconds)
         self.answers: dict[int, pb.SessionResponse.Answer] = {}
         self.messages = 0
