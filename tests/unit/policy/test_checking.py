@@ -35,6 +35,12 @@ def test_each_kind_of_conflict_is_found_once_and_with_the_other_name() -> None:
     ]
 
 
+def test_spellings_of_one_name_are_equal_under_every_policy() -> None:
+    """Also under one that asks for nothing but the canonical form."""
+    plain = Policy(profile=Profile.USERNAME)
+    assert _found(plain, ["Alice", "alice", "a1ice"]) == [(Conflict.EQUAL, "alice", "Alice")]
+
+
 def test_planted_look_alikes_are_all_found_and_none_invented() -> None:
     """Among names that are no look-alikes: exactly the planted ones, each with its model."""
     syllables = [a + b for a in "bdfgkpt" for b in "aeou"]

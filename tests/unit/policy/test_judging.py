@@ -30,6 +30,8 @@ def _refusal(policy: Policy, label: str) -> Refusal:
 def test_a_judgement_keeps_the_label_as_it_was_given() -> None:
     """Beside its canonical form: the one is shown, the other compared."""
     assert Judge(Policy()).judge("zoe\u0301") == Judged("zoe\u0301", "zo\u00e9", None, None, None)
+    wide = "\uff41lice"  # looks as its canonical form does
+    assert _judged(USERS, wide) == Judged(wide, "alice", "alice", None, None)
     assert _judged(USERS, "Alice") == Judged("Alice", "alice", "alice", "Alice", None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -147,18 +146,13 @@ def test_a_word_that_would_refuse_every_label_or_none_is_refused(word: str) -> N
 
 @pytest.mark.parametrize("squeezes", (False, True))
 def test_many_wildcards_take_no_exponential_time(squeezes: bool) -> None:
-    """A word made to hurt is no slower to tell apart, by orders, than a plain one."""
-    word = "*a" * 60 + "b"
+    """A word made to hurt is told apart at once; by trying every way it would take for ever."""
+    word = "*a" * 30 + "*x*b"
     reserved = Reserved([word], squeezes)
-    label = "a" * 500 + "b" + "c"
-    began = time.process_time()
-    assert _meet(reserved, label) is None
-    assert _meet(reserved, "a" * 500 + "b") == Hit(word, looks_only=False)
-    assert _meet(reserved, "\u0430" * 150 + "b") == Hit(word, looks_only=True)
-    assert _meet(reserved, "a" * 59 + "b") is None
-    assert _meet(reserved, "\u0430" * 59 + "b") is None
-    # Backtracking would take longer than the universe has existed; this is not a measurement.
-    assert time.process_time() - began < 60
+    assert _meet(reserved, "a" * 500 + "b") is None
+    assert _meet(reserved, "\u0430" * 150 + "b") is None
+    assert _meet(reserved, "a" * 500 + "xb") == Hit(word, looks_only=False)
+    assert _meet(reserved, "\u0430" * 150 + "xb") == Hit(word, looks_only=True)
 
 
 def test_words_have_no_meaning_as_regular_expressions() -> None:
