@@ -84,7 +84,12 @@ def measure(options: argparse.Namespace, output: Path) -> Results:
     with Fleet(options.directory) as fleet:
         if machine.is_memory(fleet.path):
             raise BenchmarkError(f"{fleet.path} is memory: syncs cost nothing there (--directory)")
-        results = Results(machine.describe(fleet.path), _options(options, plan), skipped=skipped)
+        results = Results(
+            machine.describe(fleet.path),
+            _options(plan),
+            skipped=skipped,
+            warnings=_warnings(options),
+        )
         context = Context(plan, fleet, results)
         for name in able:
             _start(context, name)
@@ -104,13 +109,17 @@ def _kinds(options: argparse.Namespace) -> tuple[str, ...]:
     return tuple(kind for kind in _KINDS if kind in kinds)
 
 
-def _options(options: argparse.Namespace, plan: Plan) -> dict[str, str]:
+def _warnings(options: argparse.Namespace) -> list[str]:
+    quick = "A quick run: rounds are too few and too short for the figures to stand."
+    return [text for text in (options.quick and quick, machine.busy()) if text]
+
+
+def _options(plan: Plan) -> dict[str, str]:
     return {
         "rounds": f"{plan.rounds} of {plan.seconds:g} s, after {plan.warm_seconds:g} s of warm-up",
         "processes of callers": str(plan.processes),
         "names in a batch": str(plan.batch),
         "names there for look-ups": f"{plan.seen:,}; one look-up in two asks for one of them",
-        "kind of run": "quick" if options.quick else "full",
     }
 
 

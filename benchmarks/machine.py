@@ -13,6 +13,7 @@ from benchmarks.statistics import percentile
 
 _SYNCS = 200
 _SYNC_BYTES = 4096
+_BUSY_SHARE = 0.5
 
 
 def describe(directory: Path) -> dict[str, str]:
@@ -24,9 +25,19 @@ def describe(directory: Path) -> dict[str, str]:
         "memory": f"{_memory_bytes() / 2**30:.0f} GiB",
         "system": f"{_release()}, Linux {platform.release()}, Python {platform.python_version()}",
         "disk": f"{_filesystem(directory)}; {_sync_cost(directory)}",
-        "load before": f"{os.getloadavg()[0]:.1f} runnable in the last minute",
         "commit": _commit(),
     }
+
+
+def busy() -> str | None:
+    """A sentence, if others use the machine as well."""
+    waiting, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if waiting < _BUSY_SHARE * cores:
+        return None
+    return (
+        f"The machine was busy with other work ({waiting:.0f} processes wanted its {cores} cores "
+        "before the run): no figure stands, and ratios say little."
+    )
 
 
 def available_bytes() -> int:

@@ -72,11 +72,7 @@ def page(results: Results, images: Sequence[tuple[str, str]]) -> str:
 
 def _introduction(results: Results) -> list[str]:
     rows = [[topic, text] for topic, text in (*results.machine.items(), *results.options.items())]
-    lines = [_INTRODUCTION]
-    if results.options.get("kind of run") == "quick":
-        lines.append(
-            "**A quick run: rounds are too few and too short for the figures to stand.**\n"
-        )
+    lines = [_INTRODUCTION, *(f"**{warning}**\n" for warning in results.warnings)]
     return [*lines, "| | |", "|---|---|", *(f"| {topic} | {text} |" for topic, text in rows)]
 
 

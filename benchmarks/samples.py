@@ -60,6 +60,7 @@ class Results:
         options: The command line's, as far as they bear on the figures.
         peers: By name, those that took part.
         skipped: By name, why a peer did not.
+        warnings: Why the figures do not stand, in whole sentences.
         workloads: By name, their titles, in the order of the report.
         samples: All.
     """
@@ -68,6 +69,7 @@ class Results:
     options: dict[str, str]
     peers: dict[str, PeerNote] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     workloads: dict[str, str] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 

@@ -28,7 +28,7 @@ def _results() -> Results:
     note = PeerNote("a title", "1.2", "after a sync", "a client", "batches", "look-ups")
     results = Results(
         machine={"processor": "two cores"},
-        options={"kind of run": "full"},
+        options={"rounds": "2"},
         peers={"namestore": note, "etcd": note},
         skipped={"redis": "apt install redis-server"},
         workloads={
@@ -84,12 +84,12 @@ def test_page_has_every_part_of_a_run() -> None:
     assert "![a plot](images/a.svg)" in text
 
 
-def test_a_quick_run_says_so() -> None:
+def test_what_spoils_a_run_is_said_first() -> None:
     """Nobody takes the figures of a minute for those of an hour."""
     results = _results()
-    assert "A quick run" not in page(results, [])
-    results.options["kind of run"] = "quick"
-    assert "A quick run" in page(results, [])
+    results.warnings.append("A quick run.")
+    text = page(results, [])
+    assert text.index("**A quick run.**") < text.index("## Ratios")
 
 
 def test_results_come_back_from_their_file(tmp_path: Path) -> None:
