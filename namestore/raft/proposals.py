@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from namestore.core.outcomes import Decision
 from namestore.errors import (
@@ -119,10 +120,16 @@ class Proposals:
         self.waiting: deque[Proposal] = deque()
         self.in_log: dict[int, list[Proposal]] = {}
         self.forwarded: dict[int, tuple[float, list[Proposal]]] = {}
+        # No deadline is earlier. Whoever looks for those that have passed looks at all proposals,
+        # tens of thousands under load, so that is done only when there may be one.
+        self._due_at = inf
 
     def take_in(self) -> None:
         """Moves what came in to what waits."""
-        self.waiting.extend(self.queue.take())
+        taken = self.queue.take()
+        if taken:
+            self._due_at = min(self._due_at, min(p.deadline for p in taken))
+            self.waiting.extend(taken)
 
     def answer(self, proposal: Proposal, answer: list[Decision] | NamestoreError) -> None:
         """Tells the caller, once."""
@@ -163,11 +170,23 @@ class Proposals:
         """Back to the head of what waits, in this order."""
         self.waiting.extendleft(p for p in reversed(proposals) if not p.answered)
 
+    def hurry(self, now: float) -> None:
+        """Nobody will serve soon what is in no log yet: its time is up now."""
+        for proposal in self.waiting:
+            if not proposal.attempted:
+                proposal.deadline = min(proposal.deadline, now)
+                self._due_at = min(self._due_at, now)
+
     def expire(self, now: float, why_not: NamestoreError) -> None:
         """Answers everybody whose deadline has passed."""
+        if now < self._due_at:
+            return
+        self._due_at = inf
         for proposal in list(self._all()):
             if proposal.deadline <= now:
                 self.answer(proposal, _unknown() if proposal.attempted else why_not)
+            elif not proposal.answered:
+                self._due_at = min(self._due_at, proposal.deadline)
         if any(p.answered for p in self.waiting):
             self.waiting = deque(p for p in self.waiting if not p.answered)
 

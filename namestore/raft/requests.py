@@ -75,8 +75,7 @@ class Requests(ReadIndex):
         patience = 2 * self.settings.timing.election_max
         since = self._leaderless_since
         if since is not None and now - since > patience:
-            for proposal in [p for p in self.proposals.waiting if not p.attempted]:
-                proposal.deadline = min(proposal.deadline, now)
+            self.proposals.hurry(now)
             for read in self.reads.waiting:
                 read.deadline = min(read.deadline, now)
         self.proposals.expire(now, why_not)

@@ -137,14 +137,14 @@ def test_a_deadline_ends_the_wait_wherever_it_is_spent(
 ) -> None:
     """ "Certainly not applied" is said only of what was never handed to a log."""
     book, late, other = _book(), Caller(deadline=3.0), Caller(deadline=9.0)
+    _taken_in(book, late, other)
     late.proposal.attempted = attempted
-    batch = [late.proposal, other.proposal]
-    if place == "waiting":
-        book.waiting.extend(batch)
-    elif place == "in_log":
-        book.in_log[7] = batch
-    else:
-        book.forwarded[7] = (0.0, batch)
+    if place != "waiting":
+        batch = [book.waiting.popleft() for _ in range(2)]
+        if place == "in_log":
+            book.in_log[7] = batch
+        else:
+            book.forwarded[7] = (0.0, batch)
     book.expire(2.9, NoLeader("why not"))
     assert late.heard == []
     book.expire(3.0, NoLeader("why not"))
@@ -164,3 +164,38 @@ def test_everybody_is_answered_when_the_node_stops() -> None:
     assert isinstance(book.queue.put(comes.proposal), ShuttingDown)
     assert not book.waiting
     assert not book.in_log
+
+
+def test_each_deadline_is_kept_in_whatever_order_they_come() -> None:
+    """Looked at only when one may have passed, and none is passed over: also one that comes later
+    and is due earlier, and those that are put back."""
+    book = _book()
+    long, short, later = Caller(deadline=50.0), Caller(deadline=20.0), Caller(deadline=10.0)
+    _taken_in(book, long, short)
+    book.expire(5.0, NoLeader(""))
+    _taken_in(book, later)
+    book.expire(10.0, NoLeader(""))
+    assert [len(caller.heard) for caller in (long, short, later)] == [0, 0, 1]
+    batch = [book.waiting.popleft() for _ in range(2)]
+    book.forwarded[1] = (10.0, batch)
+    book.expire(15.0, NoLeader(""))
+    book.forward_again(12.0)
+    book.expire(20.0, NoLeader(""))
+    assert [len(caller.heard) for caller in (long, short, later)] == [0, 1, 1]
+    book.expire(50.0, NoLeader(""))
+    assert [len(caller.heard) for caller in (long, short, later)] == [1, 1, 1]
+
+
+def test_who_waits_for_no_leader_is_answered_now() -> None:
+    """But not those that may be in a log: they keep their time."""
+    book = _book()
+    waits, attempted = Caller(), Caller()
+    attempted.proposal.attempted = True
+    _taken_in(book, waits, attempted)
+    book.expire(1.0, NoLeader(""))
+    book.hurry(2.0)
+    book.expire(2.0, NoLeader("none"))
+    assert [type(answer) for answer in waits.heard] == [NoLeader]
+    assert attempted.heard == []
+    book.expire(10.0, NoLeader(""))
+    assert [type(answer) for answer in attempted.heard] == [OutcomeUnknown]
