@@ -172,10 +172,9 @@ class NodeServer:
             ("writes", self.gateway._writes),
             ("reads", self.gateway._reads),
         ):
-            if admission.waiting.names or admission.waiting.size_bytes:
-                raise Violation(
-                    "admission", f"{self._host.node_id} counts {name} {admission.waiting} for ever"
-                )
+            left = (admission._names, admission._bytes)
+            if left != (0, 0):
+                raise Violation("admission", f"{self._host.node_id} counts {name} for ever: {left}")
 
     def check_failures(self) -> None:
         """Whatever nobody foresaw is a failure of the run."""
