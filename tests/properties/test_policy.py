@@ -89,6 +89,7 @@ def test_canonical_forms_are_fixed_points(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a minute of work, on a machine that may be busy
 @settings(max_examples=10_000)
 @given(names)
 def test_ten_thousand_canonical_forms_are_fixed_points(name: str) -> None:
