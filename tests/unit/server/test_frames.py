@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from namestore import errors
+from namestore.client.sharing import SHARED
 from namestore.config import LimitsConfig, dev_config
 from namestore.rpc.status import error_from_call_error
 from namestore.server.frames import GROUP_ITEMS_MAX, Frames
@@ -235,3 +236,17 @@ async def test_what_the_replica_says_reaches_every_item(asked: Asked, replica: F
     asked.begin(register(1, "user:a"), register(2, "user:b"), lookup(3, "user:a"))
     await turns()
     assert [type(asked.error(n)) for n in (1, 2, 3)] == [errors.NoQuorum] * 3
+
+
+async def test_an_item_is_served_wherever_a_call_by_itself_is(asked: Asked) -> None:
+    """A call that the node comes to serve is served in sessions as well, and shared by the client;
+    until then it is refused in both."""
+    for call in (field.name for field in Item.DESCRIPTOR.oneofs_by_name["call"].fields):
+        item = Item(id=1)
+        getattr(item, call).SetInParent()
+        asked.answers.clear()
+        asked.begin(item)
+        await turns()
+        served = not isinstance(asked.error(1), errors.NotImplementedYet)
+        assert served == hasattr(Gateway, call), call
+        assert served == (call in SHARED.values()), call
