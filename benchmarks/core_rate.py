@@ -2,8 +2,8 @@
 
     python benchmarks/core_rate.py [--names 200000] [--entry 500] [--rounds 5]
 
-One process and one thread, without consensus: command bytes -> apply -> one batch. Seconds are of
-processor time, RocksDB's threads included; prints the best round, since others on the machine disturb.
+One process and one thread, without consensus: command bytes -> apply -> one batch. Seconds are
+of processor time, those of RocksDB's threads included. Prints the best round: others are disturbed.
 """
 
 from __future__ import annotations

@@ -55,6 +55,14 @@ class DictState:
                 self.content[key] = value
 
 
+class DictView(DictState):
+    """A picture of a `DictState`, as the functions of `namestore.core.reading` want it."""
+
+    def __init__(self, state: DictState, meta: StateMeta) -> None:
+        super().__init__()
+        self.content, self.meta = dict(state.content), meta
+
+
 class RegistryDriver:
     """One replica's registry. What it applies takes the way through the bytes of the log.
 
@@ -88,6 +96,10 @@ class RegistryDriver:
     def decide(self, command: Command) -> Decision:
         """One command in an entry of its own."""
         return self.apply(command)[0]
+
+    def view(self) -> DictView:
+        """A picture of the present state."""
+        return DictView(self.state, self.meta)
 
     def pass_hours(self, hours: float) -> None:
         self.clock_ms += int(hours * HOUR_MS)
