@@ -41,7 +41,10 @@ def _move_clock(path: Path) -> None:
         offset = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
     time_ns = time.time_ns
     unmoved = SimpleNamespace(**vars(time))
-    import grpc.aio  # all of gRPC that looks at the clock
+    # All of gRPC that looks at the clock; some of it is loaded late.
+    import grpc._channel
+    import grpc._server
+    import grpc.aio
 
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == grpc.__name__ and getattr(module, "time", None) is time:

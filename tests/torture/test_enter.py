@@ -17,6 +17,13 @@ import json, sys, time
 import grpc.aio
 from grpc._cython import cygrpc
 
+grpc.insecure_channel("127.0.0.1:1").close()
+grpc.server(None)
+modules = [(name, module) for name, module in sys.modules.items() if name.startswith("grpc")]
+moved = [name for name, module in modules if getattr(module, "time", None) is time]
+if moved:
+    sys.exit(f"these see the moved clock: {moved}")
+
 def clocks():
     return [time.time(), time.time_ns() / 1e9, cygrpc.time.time(), time.monotonic()]
 

@@ -22,6 +22,7 @@ WAVE_SECONDS = 8.0
 _NAMES_IN_WAVE = 24
 _BATCH_NAMES = 9
 _OLD_NAMES = 0.12  # the share of calls that go back
+_LOOK_AGAIN = 0.5  # the share of changes after which their caller looks
 
 
 class Caller(Protocol):
@@ -83,21 +84,29 @@ async def work(
     while not stop.is_set():
         await sleep(random.expovariate(1 / pause))
         choice = random.random()
-        if choice < 0.46:
+        if choice < 0.40:
             name = names.one()
             if await caller.register(name):
                 mine.append(name)
-        elif choice < 0.60:
+                await _look_again(caller, name, random)
+        elif choice < 0.51:
             await caller.lookup(names.one())
-        elif choice < 0.70:
+        elif choice < 0.60:
             await caller.lookup_stale(names.one())
-        elif choice < 0.76:
+        elif choice < 0.66:
             mine += await caller.register_each(names.several())
-        elif choice < 0.82:
+        elif choice < 0.72:
             batches += 1
             await caller.register_all(names.batch(), f"{BATCH_OWNER}{caller.name}/{batches}")
         elif mine:
             # Some names are kept for good: they must be there at the end.
             name = mine.pop(random.randrange(len(mine)))
-            if random.random() < 0.7:
+            if random.random() < 0.85:
                 await caller.release(name)
+                await _look_again(caller, name, random)
+
+
+async def _look_again(caller: Caller, name: str, random: Random) -> None:
+    """At once, wherever the look-up goes: a node that answers from the past is caught so."""
+    if random.random() < _LOOK_AGAIN:
+        await caller.lookup(name)
