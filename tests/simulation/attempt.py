@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from namestore.raft.engine import Engine
+from tests.simulation.host import EngineHost
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.plain import KINDNESS, PlainHost, PlainWatch, borrowed_clock
 from tests.simulation.plan import Plan
@@ -74,6 +76,8 @@ def _run(plan: Plan, subject: str, trace: Any) -> Result:
             return run.go()
     if subject:
         mutant = MUTANTS[MUTANT_NAMES.index(subject)]
+        # Those that are no engine are planted in what is around it.
+        host = engine_host(mutant) if issubclass(mutant, Engine) else EngineHost
         with getattr(mutant, "planted", nullcontext)():
-            return Run(plan, engine_host(mutant), trace).go()
+            return Run(plan, host, trace).go()
     return Run(plan, trace=trace).go()

@@ -8,7 +8,7 @@ application share one client. What goes into the record is what the library retu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -25,6 +25,7 @@ from namestore.client.values import NameRecord, RegisterResult
 from namestore.errors import NamestoreError
 from tests.simulation.lines import Lines
 from tests.simulation.plan import Plan
+from tests.simulation.streams import network_of
 from tests.simulation.wire import Fields, refused
 from tests.simulation.world import World
 from tests.support.history import Ask, Operation, Said
@@ -40,8 +41,8 @@ class Driver:
         last: The answer that came last.
     """
 
-    def __init__(self, world: World, lines: Lines, caller: str) -> None:
-        self.world, self.lines, self.caller = world, lines, caller
+    def __init__(self, world: World, network: Any) -> None:
+        self.world, self.network = world, network
         self.last: Message | None = None
 
     def run(self, operation: Effects[Any], done: Callable[[Any], None]) -> None:
@@ -76,7 +77,12 @@ class Driver:
                 self._send_all(sends, then)
 
     def _send(self, send: Send, then: Callable[[Message | Failure], None]) -> None:
-        self.lines.send(self.caller, send.endpoint, send.method, send.request, send.timeout, then)
+        method, request, timeout = send.method, send.request, send.timeout
+        try:
+            self.network.submit(send.endpoint, method, request, timeout, then, send.left)
+        except NamestoreError as refused_here:
+            failure = refused_here
+            self.world.after(0.0, lambda: then(failure))
 
     def _send_all(self, sends: Sequence[Send], then: Callable[[Any], None]) -> None:
         answers: dict[int, Any] = {}
@@ -90,8 +96,16 @@ class Driver:
             self._send(send, lambda answer, place=place: heard(place, answer))  # type: ignore[misc]
 
 
-def session_of(world: World, hosts: Sequence[Any], plan: Plan) -> Session:
-    """A client of the cluster as an application makes it.
+@dataclass(frozen=True)
+class Client:
+    """A client of the cluster: what its calls share, and the network they go over."""
+
+    session: Session
+    network: Any
+
+
+def client_of(world: World, lines: Lines, hosts: Sequence[Any], plan: Plan, name: str) -> Client:
+    """A client as an application makes it.
 
     It may know some of the nodes only, unless nodes come and go.
     """
@@ -100,7 +114,8 @@ def session_of(world: World, hosts: Sequence[Any], plan: Plan) -> Session:
     if plan == plan.unchanging() and rng.random() < 0.3:
         known = rng.sample(known, rng.randrange(1, len(known) + 1))
     endpoints = Endpoints([f"{node_id}:2" for node_id in known], rng)
-    return Session(endpoints, plan.lines.call_timeout, lambda: world.now, rng)
+    session = Session(endpoints, plan.lines.call_timeout, lambda: world.now, rng)
+    return Client(session, network_of(lines, name, plan.shares))
 
 
 class OfficialCaller:
@@ -113,15 +128,14 @@ class OfficialCaller:
         served: Calls that were answered.
     """
 
-    def __init__(
-        self, world: World, lines: Lines, session: Session, plan: Plan, number: int
-    ) -> None:
-        self.world, self.session, self.plan, self.number = world, session, plan, number
+    def __init__(self, world: World, client: Client, plan: Plan, number: int) -> None:
+        self.world, self.session = world, client.session
+        self.plan, self.number = plan, number
         self.record: list[Operation] = []
         self.stopped = False
         self.idle = True
         self.served = 0
-        self._driver = Driver(world, lines, f"caller {number}")
+        self._driver = Driver(world, client.network)
         self._rng = Random(world.rng.getrandbits(64))
 
     def begin(self) -> None:

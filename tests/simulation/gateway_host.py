@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
-
-import grpc
+from typing import Any
 
 from namestore.config import ClusterConfig, LimitsConfig, NodeConfig
 from namestore.errors import DiskDamaged, NamestoreError
@@ -24,12 +21,11 @@ from namestore.rpc.status import STATUS_OF_ERROR
 from namestore.server import services
 from namestore.server.gateway import Gateway
 from tests.simulation.plan import Plan
+from tests.simulation.served import Aborted, Call, Context, Conversation, Reply
 from tests.simulation.simulated_loop import SimulatedLoop
 from tests.simulation.watch import Violation
 from tests.simulation.wire import StatedError
 
-# Either what a handler returned, or how it failed.
-Reply = Callable[[bytes | StatedError], None]
 _ROUNDING_S = 0.001
 
 
@@ -82,39 +78,6 @@ class SimReplica(Front):
         super().read_barrier(timeout, passed)
 
 
-class _Aborted(Exception):
-    """A handler ended its call with a status."""
-
-    def __init__(self, error: StatedError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class _Context:
-    """What a handler sees of its call; the part of `grpc.aio.ServicerContext` that is used."""
-
-    def __init__(self, loop: SimulatedLoop, deadline: float) -> None:
-        self._loop, self._deadline = loop, deadline
-
-    def time_remaining(self) -> float:
-        return max(0.0, self._deadline - self._loop.time())
-
-    async def abort(self, code: Any, text: str, metadata: tuple[tuple[str, Any], ...]) -> NoReturn:
-        raise _Aborted(StatedError(code, text, metadata))
-
-
-@dataclass(eq=False)
-class Call:
-    """One call as the server has it. `given_up`: nobody waits for it any more."""
-
-    path: str
-    data: bytes
-    timeout: float
-    reply: Reply
-    task: asyncio.Task[None] | None = None
-    given_up: bool = False
-
-
 class NodeServer:
     """One life of a node's server.
 
@@ -140,15 +103,22 @@ class NodeServer:
         self._generic = services.handlers(self._alarmed(), self._limit)
         self._handlers: dict[str, Any] = {}
         self._under_way: set[Call] = set()
+        self._dead = False
 
     @property
     def unanswered(self) -> int:
         """Calls under way, here or in the engine."""
-        return self.replica.waiting + len(self._under_way)
+        return self.replica.waiting + len(self._under_way) + self.gateway._under_way
+
+    def converse(self, path: str, out: Reply) -> Conversation:
+        """A stream was opened."""
+        out = self._while_alive(out)
+        return Conversation(self.loop, self._handler(path), out, self._unforeseen_answer)
 
     def begin(self, call: Call) -> None:
         """The bytes of a call have arrived at the process."""
         self._under_way.add(call)
+        call.reply = self._while_alive(call.reply)
         self.loop.call_soon_threadsafe(self._start, call)
 
     def give_up(self, call: Call) -> None:
@@ -161,10 +131,8 @@ class NodeServer:
         host = self._host
         if host.world.now >= host.paused_until and host.world.rng.random() < 0.5:
             self.loop.run_ready()
+        self._dead = True
         self.loop.close()
-        for call in self._under_way:
-            if call.task is not None:
-                call.task._log_destroy_pending = False  # type: ignore[attr-defined]
 
     def check_at_rest(self) -> None:
         """Nobody asks any more: nothing may still be counted as waiting."""
@@ -202,9 +170,9 @@ class NodeServer:
         loop, began, held = self.loop, self.loop.time(), self.loop.held
         request = handler.request_deserializer(call.data)
         try:
-            response = await handler.unary_unary(request, _Context(loop, began + call.timeout))
+            response = await handler.unary_unary(request, Context(loop, began + call.timeout))
             call.reply(handler.response_serializer(response))
-        except _Aborted as aborted:
+        except Aborted as aborted:
             call.reply(aborted.error)
         finally:
             late = loop.time() - began - min(call.timeout, self._limit)
@@ -232,13 +200,26 @@ class NodeServer:
         damaged = isinstance(error, DiskDamaged) and self._host.drive.damaged
         return bool(damaged) or type(error) in STATUS_OF_ERROR
 
+    def _unforeseen_answer(self) -> None:
+        if not self._host.drive.damaged:
+            self.failures.append(AssertionError("an item of a stream met an error of the node"))
+
+    def _while_alive(self, reply: Reply) -> Reply:
+        """What a dead process still does on its way out is heard by nobody."""
+
+        def heard(answer: bytes | StatedError) -> None:
+            if not self._dead:
+                reply(answer)
+
+        return heard
+
     def _alarmed(self) -> Any:
         """The gateway, whose unforeseen exceptions are noticed before they become an answer."""
 
         def alarmed(answer: Any) -> Any:
-            async def watched(request: Any, timeout: float) -> Any:
+            async def watched(*arguments: Any) -> Any:
                 try:
-                    return await answer(request, timeout)
+                    return await answer(*arguments)
                 except Exception as error:
                     if not self._foreseen(error):
                         self.failures.append(error)
@@ -252,13 +233,3 @@ class NodeServer:
                 return alarmed(found) if asyncio.iscoroutinefunction(found) else found
 
         return Alarmed()
-
-
-def unavailable(text: str) -> StatedError:
-    """What a channel makes of a connection that is not there, or is not any more."""
-    return StatedError(grpc.StatusCode.UNAVAILABLE, text)
-
-
-def too_late() -> StatedError:
-    """What a caller's own clock makes of silence."""
-    return StatedError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")

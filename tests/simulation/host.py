@@ -19,8 +19,9 @@ from namestore.rpc.status import error_from_rpc
 from namestore.server.gateway import Gateway
 from namestore.storage.reconcile import reconcile
 from tests.simulation.drive import Drive, hook
-from tests.simulation.gateway_host import Call, NodeServer, cluster_config
+from tests.simulation.gateway_host import NodeServer, cluster_config
 from tests.simulation.machine import Killed, Machine
+from tests.simulation.served import Call
 from tests.simulation.transport import SimTransport
 from tests.simulation.wire import StatedError, heard, question, refused
 from tests.support.history import Operation

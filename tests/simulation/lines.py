@@ -20,15 +20,15 @@ from namestore.client.grpc_network import failure_of
 from namestore.client.methods import Method
 from namestore.client.network import Failure
 from namestore.errors import NamestoreError
-from tests.simulation.gateway_host import Call, too_late, unavailable
 from tests.simulation.plan import LineFaults, Plan
+from tests.simulation.served import Call, too_late, unavailable
 from tests.simulation.wire import Fields, StatedError, asked, heard_each
 from tests.simulation.world import World
 from tests.support.history import Operation, Said
 
 _DELAY_MIN_S = 0.0003
 # A dead node's address answers at once, mostly; or nobody does.
-_REFUSED = 0.7
+REFUSED = 0.7
 _SILENCES_S = (0.5, 2.0, 6.0)
 
 Done = Callable[[Message | Failure], None]
@@ -77,10 +77,11 @@ class Lines:
 
     def loses(self, node_id: str) -> bool:
         """What is sent between a caller and that node just now does not arrive."""
-        return self.world.chance(self.loss) or self._is_silent(node_id)
+        return self.world.chance(self.loss) or self.silence(node_id) > 0
 
-    def _is_silent(self, node_id: str) -> bool:
-        return self.world.now < self._silent_until.get(node_id, 0.0)
+    def silence(self, node_id: str) -> float:
+        """Seconds until callers reach that node; mostly 0."""
+        return max(0.0, self._silent_until.get(node_id, 0.0) - self.world.now)
 
     def delay(self) -> float:
         """Seconds on the way."""
@@ -104,12 +105,12 @@ class Lines:
         """One attempt of the official client, as `namestore.client.network.Network` has it."""
         attempt = Attempt(self, endpoint.partition(":")[0], method, request.SerializeToString())
         if self.world.trace is not None:
-            self.world.say(f"{caller} -> {endpoint}: {method.name} {_shown(request)}")
+            self.world.say(f"{caller} -> {endpoint}: {method.name} {shown(request)}")
 
         def answered(answer: bytes | StatedError) -> None:
             heard = self.decoded(endpoint, method, answer)
             if self.world.trace is not None:
-                self.world.say(f"{caller} <- {endpoint}: {_shown(heard)}")
+                self.world.say(f"{caller} <- {endpoint}: {shown(heard)}")
             done(heard)
 
         attempt.begin(timeout, answered)
@@ -124,7 +125,7 @@ class Lines:
         def echoed(answer: bytes | StatedError) -> None:
             heard = self.decoded("", attempt.method, answer)
             if self.world.trace is not None:
-                self.world.say(f"late <- {attempt.node_id}: {_shown(heard)}")
+                self.world.say(f"late <- {attempt.node_id}: {shown(heard)}")
             note(heard_each(heard, len(operations)))
 
         late = self.faults.late_max * self.world.rng.random()
@@ -175,7 +176,7 @@ class Attempt:
     def _reach(self, timeout: float) -> None:
         host, world = self.lines.hosts[self.node_id], self.lines.world
         if not host.running:
-            if world.rng.random() < _REFUSED:
+            if world.rng.random() < REFUSED:
                 self._hear_later(unavailable("connection refused"))
             return
         if world.chance(self.lines.faults.break_chance):
@@ -198,7 +199,7 @@ class Attempt:
 
     def node_died(self) -> None:
         """The process it reached is gone: mostly the connection breaks, and the caller is told."""
-        if self.lines.world.rng.random() < _REFUSED:
+        if self.lines.world.rng.random() < REFUSED:
             self._hear_later(unavailable("Socket closed"))
 
     def _hear_later(self, answer: bytes | StatedError) -> None:
@@ -223,7 +224,7 @@ class Attempt:
         self._hear(too_late())
 
 
-def _shown(message: Any) -> str:
+def shown(message: Any) -> str:
     """For the trace."""
     if isinstance(message, Message):
         return " ".join(str(message).split())

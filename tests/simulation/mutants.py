@@ -1,13 +1,15 @@
-"""Deliberate faults, one at a time in the real engine: does the simulator find each of them?"""
+"""Deliberate faults, one at a time in namestore itself: does the simulator find each of them?"""
 
 from __future__ import annotations
 
 from namestore.raft.engine import Engine
 from tests.simulation import mutants_agreement as agreement
+from tests.simulation import mutants_callers as callers
 from tests.simulation import mutants_members as members
 from tests.simulation import mutants_service as service
+from tests.simulation.mutants_callers import Planted
 
-MUTANTS: tuple[type[Engine], ...] = (
+MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     agreement.SaysBeforeSync,
     agreement.VoteNotKept,
     agreement.VoteForgotten,
@@ -31,6 +33,13 @@ MUTANTS: tuple[type[Engine], ...] = (
     service.RequestsForgotten,
     service.SnapshotWithoutRequests,
     service.SnapshotKeepsLog,
+    callers.DeniesHandedOn,
+    callers.ReadsWithoutBarrier,
+    callers.JoinsIssuedBarrier,
+    callers.KeepsRoomOfGivenUp,
+    callers.RetriesAsAnother,
+    callers.BelievesTheChannel,
+    callers.ForgetsItsDoubt,
     members.LearnersCount,
     members.StrangersVote,
     members.TwoChangesAtOnce,

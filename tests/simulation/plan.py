@@ -119,6 +119,7 @@ class Plan:
         gives_up: How often "certainly not done" is taken for the answer.
         official: Share of the callers that use the client library; the others speak by themselves.
         sessions: How many clients of the library these share.
+        shares: Calls of one such client share round trips.
         many: How often they ask about many names at once.
         inbox: Messages a node hears in one turn, at most; 0: all.
         every: Kind of fault to the mean seconds between two; not in there: never.
@@ -140,6 +141,7 @@ class Plan:
     gives_up: float = 0.0
     official: float = 0.5
     sessions: int = 1
+    shares: bool = True
     many: float = 0.1
     inbox: int = 0
     lines: LineFaults = field(default_factory=LineFaults)

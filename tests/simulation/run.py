@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from namestore.raft.engine import Engine
-from tests.simulation.callers_real import OfficialCaller, session_of
+from tests.simulation.callers_real import OfficialCaller, client_of
 from tests.simulation.clients import Client
 from tests.simulation.faults import Faults
 from tests.simulation.host import EngineHost
@@ -86,9 +86,12 @@ class Run:
         world, lines, plan = self.world, self.lines, self.plan
         serve = isinstance(self.hosts[0], EngineHost)
         count = round(plan.clients * plan.official) if serve else 0
-        sessions = [session_of(world, self.hosts, plan) for _ in range(min(plan.sessions, count))]
+        clients = [
+            client_of(world, lines, self.hosts, plan, f"client {number}")
+            for number in range(min(plan.sessions, count))
+        ]
         official = [
-            OfficialCaller(world, lines, sessions[number % len(sessions)], plan, number)
+            OfficialCaller(world, clients[number % len(clients)], plan, number)
             for number in range(count)
         ]
         raw = [

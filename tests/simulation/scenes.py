@@ -47,7 +47,9 @@ def _with_callers(plan: Plan) -> Plan:
         plan,
         official=rng.choice([0.0, 0.5, 0.5, 1.0]),
         sessions=rng.choice([1, 2, 8]),
+        shares=rng.random() < 0.7,
         many=rng.choice([0, 0.1, 0.4]),
+        disk=replace(plan.disk, stall_chance=rng.choice([plan.disk.stall_chance] * 5 + [0.03])),
         lines=LineFaults(
             delay_max=rng.choice([0.002, 0.002, 0.02]),
             slow_chance=rng.choice([0, 0, 0.02, 0.1]),

@@ -17,6 +17,7 @@ _SIMPLEST: dict[str, Any] = {
     "gives_up": 0.0,
     "many": 0.0,
     "sessions": 1,
+    "shares": False,
     "inbox": 0,
     "size": 3,
 } | {

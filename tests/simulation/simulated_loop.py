@@ -48,6 +48,7 @@ class SimulatedLoop:
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._made = 0
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._wake_at = float("inf")
         self._running = self._closed = False
         self.failures: list[BaseException] = []
@@ -69,7 +70,8 @@ class SimulatedLoop:
         resumes = self._paused_until()
         if self._world.now < resumes:
             self.held += resumes - self._world.now
-            self._wake(resumes + self._lag())
+            # Which of the process's threads runs first is anybody's guess.
+            self._wake(resumes + (self._lag() if self._world.rng.random() < 0.5 else 0.0))
             return
         self.run_ready()
 
@@ -91,7 +93,7 @@ class SimulatedLoop:
         finally:
             self._running = False
             asyncio._set_running_loop(before)
-        if self._timers:
+        if self._timers and not self._closed:
             self._wake(self._timers[0][0] + self._lag())
 
     def _move_due_timers(self) -> None:
@@ -103,11 +105,16 @@ class SimulatedLoop:
                 self._ready.append(timer)
 
     def _lag(self) -> float:
-        return self._lag_max * self._world.rng.random()
+        return 0.0 if self._closed else self._lag_max * self._world.rng.random()
 
     def close(self) -> None:
-        """The process died: nothing runs any more."""
+        """The process died: nothing runs any more, but what its tasks do as they are ended."""
         self._closed = True
+        self._ready.clear()
+        self._timers.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        self.run_ready()
         self._ready.clear()
         self._timers.clear()
 
@@ -134,7 +141,7 @@ class SimulatedLoop:
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Another thread wakes this one, at a moment of that other thread's clock."""
-        if self._closed:
+        if self._closed and not self._running:
             raise RuntimeError("the loop is closed")
         handle = asyncio.Handle(callback, args, self._loop, context)
         self._ready.append(handle)
@@ -164,7 +171,13 @@ class SimulatedLoop:
     def create_task(
         self, coro: Any, *, name: object = None, context: Context | None = None
     ) -> asyncio.Task[Any]:
-        return asyncio.Task(coro, loop=self._loop, name="simulated", context=context)
+        task = asyncio.Task(coro, loop=self._loop, name="simulated", context=context)
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
 
     def run_in_executor(
         self, executor: Any, func: Callable[..., Any], *args: Any
