@@ -13,6 +13,7 @@ from namestore.client.retry import (
     BACKOFF_SECONDS_MIN,
     Backoff,
     Verdict,
+    blames_endpoint,
     may_have_been_applied,
     settles,
     verdict,
@@ -52,6 +53,7 @@ def test_a_change_under_way_may_be_ones_own() -> None:
         (Silence.LOST, True, True),
         (Silence.TIMED_OUT, True, True),
         (Silence.FOREIGN, True, False),
+        (Silence.UNSENT, True, False),
         (Silence.LOST, False, False),
         (Silence.TIMED_OUT, False, False),
     ),
@@ -70,3 +72,11 @@ def test_backoff_stays_within_its_bounds_and_grows() -> None:
     assert all(BACKOFF_SECONDS_MIN <= wait <= BACKOFF_SECONDS_MAX for wait in waits)
     assert max(waits) == BACKOFF_SECONDS_MAX
     assert waits[0] <= 3 * BACKOFF_SECONDS_MIN
+
+
+@pytest.mark.parametrize("silence", Silence)
+def test_an_endpoint_is_blamed_for_its_silence(silence: Silence) -> None:
+    """But not for what was never sent there."""
+    failure = NoAnswer("a:1", silence, "")
+    assert blames_endpoint(failure) is (silence is not Silence.UNSENT)
+    assert verdict(failure) is Verdict.ELSEWHERE

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from namestore import NameStore
 from namestore.client import methods
 from namestore.client.endpoints import Endpoints
-from namestore.client.lanes import FRAMES_UNDER_WAY_MAX
+from namestore.client.lanes import FRAMES_UNDER_WAY_MAX, Call, Kind
 from namestore.client.line import WITHOUT_SESSIONS_SECONDS
 from namestore.client.network import Failure, NoAnswer, Silence
 from namestore.client.session import Session
@@ -233,6 +233,22 @@ def test_a_broken_stream_leaves_what_was_sent_unknown(scene: Scene) -> None:
     assert heard(again).registered
 
 
+def test_a_stream_that_has_ended_takes_nothing(scene: Scene) -> None:
+    """What it took would be lost: the calls are those of the stream that came after it."""
+    scene.register("user:sent")
+    stream = scene.inner.stream_opened()
+    stream.frame()
+    line = scene.network._lines[HERE]
+    ended = line._stream
+    assert ended is not None
+    stream.end(NoAnswer(HERE, Silence.LOST, "Connection reset"))
+    until(lambda: line._stream is None)
+    call = Call(Kind.WRITE, "register", methods.REGISTER, pb.RegisterRequest(), 999.0, 1.0, print)
+    assert line._lanes.put(call)
+    assert line._take(ended) is None
+    assert line._lanes.take(0.0) == [call]
+
+
 def test_a_stream_that_the_server_ends_leaves_what_was_sent_unknown(scene: Scene) -> None:
     """Also if it ends in good order."""
     sent = scene.register("user:sent")
@@ -392,6 +408,10 @@ def test_deadlines_are_kept_without_anybody_sweeping() -> None:
     network.submit(HERE, methods.REGISTER, pb.RegisterRequest(), 60.0, lambda answer: None)
     network.submit(HERE, methods.REGISTER, pb.RegisterRequest(), 0.02, silent.set_result)
     assert isinstance(heard(silent), (NoAnswer, Overloaded))
+    patient: Future[Any] = Future()
+    stale = pb.LookupRequest(consistency=pb.STALE)
+    network.submit(HERE, methods.LOOKUP, stale, 0.02, patient.set_result, 60.0)
+    assert isinstance(heard(patient), NoAnswer)  # sent at once, so its patience was all it had
     network.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("namestore-")]
 

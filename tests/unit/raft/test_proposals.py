@@ -174,6 +174,7 @@ def test_each_deadline_is_kept_in_whatever_order_they_come() -> None:
     _taken_in(book, long, short)
     book.expire(5.0, NoLeader(""))
     _taken_in(book, later)
+    _taken_in(book, Caller(deadline=90.0))
     book.expire(10.0, NoLeader(""))
     assert [len(caller.heard) for caller in (long, short, later)] == [0, 0, 1]
     batch = [book.waiting.popleft() for _ in range(2)]

@@ -77,6 +77,8 @@ def test_who_was_answered_out_of_turn_is_forgotten(admission: Admission, clock: 
     second = admission.admit(NAMES_ALWAYS, 0)
     clock.now += WAIT_SECONDS_MAX + 1
     admission.release(second)
+    with pytest.raises(Overloaded):
+        admission.admit(1, 0)
     admission.release(first)
     assert not admission._tickets
     admission.admit(NAMES_ALWAYS, 0)

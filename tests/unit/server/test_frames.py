@@ -175,6 +175,16 @@ async def test_an_item_of_short_timeout_does_not_wait_for_the_long(
     assert long > 3.0
 
 
+async def test_items_of_like_timeouts_go_together(asked: Asked, replica: FakeReplica) -> None:
+    """Within the shortest of them, so that none is answered late."""
+    replica.switches.hold = True
+    asked.begin(register(1, "user:a", 4000), register(2, "user:b", 2500))
+    await turns()
+    assert len(replica.calls.timeouts) == 1
+    assert replica.calls.timeouts[0] <= 2.5
+    replica.let_go()
+
+
 async def test_no_item_waits_longer_than_the_node_lets_anybody(
     asked: Asked, replica: FakeReplica
 ) -> None:
