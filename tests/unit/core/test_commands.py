@@ -8,20 +8,38 @@ import msgpack
 import pytest
 
 from namestore.core.commands import (
+    AbandonPolicy,
     Command,
+    Confirm,
     Entry,
+    Expire,
+    ExpireItem,
+    IndexNames,
+    Judgement,
+    KeepEvents,
     MalformedCommand,
+    PutNamespace,
     Register,
     RegisterAll,
     Release,
+    Rename,
+    Update,
     Wanted,
     decode_command,
     decode_entry,
     encode_command,
     encode_entry,
     fingerprint,
+    mark,
 )
-from namestore.core.limits import BATCH_REQUESTS_MAX, PAYLOAD_BYTES_MAX, REQUEST_ID_BYTES_MAX
+from namestore.core.limits import (
+    BATCH_REQUESTS_MAX,
+    PAYLOAD_BYTES_MAX,
+    PERIOD_MS_MAX,
+    REQUEST_ID_BYTES_MAX,
+    UNIQUE_KEY_CHARS_MAX,
+)
+from namestore.core.policies import Policy, encode_policy
 from namestore.errors import InvariantViolation
 from tests.support.registry_driver import register, register_all, release
 
@@ -55,6 +73,10 @@ def _any(value: Any) -> Any:
     return value
 
 
+def _judged(*judged: Judgement) -> Wanted:
+    return Wanted("user:a", "user:a", "ann", judged=judged)
+
+
 _NEVER_COMMANDS: tuple[Command, ...] = (
     Register(b"", _WANTED),
     Register(b"r" * (REQUEST_ID_BYTES_MAX + 1), _WANTED),
@@ -76,6 +98,39 @@ _NEVER_COMMANDS: tuple[Command, ...] = (
     Release(b"r", "user:a", "ann", _any(True)),
     Release(b"r", "user:a", "ann", _any(1.0)),
     Release(b"r", "", "ann"),
+    Register(b"r", _judged(Judgement(0))),
+    Register(b"r", _judged(Judgement(1), Judgement(1))),
+    Register(b"r", _judged(Judgement(1), Judgement(2), Judgement(3))),
+    Register(b"r", _judged(Judgement(1, ((0, "key"),)))),
+    Register(b"r", _judged(Judgement(1, ((128, "key"),)))),
+    Register(b"r", _judged(Judgement(1, ((1, ""),)))),
+    Register(b"r", _judged(Judgement(1, ((1, "k" * (UNIQUE_KEY_CHARS_MAX + 1)),)))),
+    Register(b"r", _judged(Judgement(1, ((1, "key"), (1, "key"))))),
+    Register(b"r", _judged(Judgement(1, tuple((1, f"{n}") for n in range(9))))),
+    Register(b"r", _judged(_any("judgement"))),
+    Register(b"r", Wanted("user:a", "x", "ann", ttl_ms=-1)),
+    Register(b"r", Wanted("user:a", "x", "ann", ttl_ms=PERIOD_MS_MAX + 1)),
+    Register(b"r", Wanted("user:a", "x", "ann", ttl_ms=_any(1.5))),
+    Confirm(b"", "user:a", "ann"),
+    Confirm(b"r", "user:a", "ann", -1),
+    Update(b"r", "user:a", "ann", b"p" * (PAYLOAD_BYTES_MAX + 1)),
+    Update(b"r", "user:a", "ann", None, _any(7)),
+    Rename(b"r", "", "user:b", "", "ann"),
+    Rename(b"r", "user:a", "", "", "ann"),
+    Rename(b"r", "user:a", "user:b", "", "ann", _judged(Judgement(0)).judged),
+    Expire(()),
+    Expire((ExpireItem("user:a", 1, 0),)),
+    Expire((ExpireItem("user:a", 0, 1),)),
+    Expire((ExpireItem("user:a", 1, 1), ExpireItem("user:a", 2, 2))),
+    PutNamespace(b"r", "", encode_policy(Policy()), 0),
+    PutNamespace(b"r", "user", b"no policy", 0),
+    PutNamespace(b"r", "user", encode_policy(Policy()), -1),
+    IndexNames("user", 0, ()),
+    IndexNames("user", 1, (("user:a", ()), ("user:a", ()))),
+    IndexNames("user", 1, (("", ()),)),
+    AbandonPolicy(b"r", "user", 0),
+    KeepEvents(b"r", 0, 1),
+    KeepEvents(b"r", 1, 0),
 )
 
 
@@ -112,6 +167,18 @@ def test_encode_refuses_what_decode_would_not_take(command: Command) -> None:
         (3, b"r", "user:a", "ann", True),
         (3, b"r", "user:a", "ann", -1),
         (3, b"", "user:a", "ann", 0),
+        (4, b"r", "user:a", "", "ann", b""),
+        (4, b"r", "user:a", "", "ann", b"", ((1,),), None),
+        (4, b"r", "user:a", "", "ann", b"", ((1, ((True, "k"),)),), None),
+        (4, b"r", "user:a", "", "ann", b"", (), True),
+        (5, b"r", (("user:a", "", "ann", b""),)),
+        (7, b"r", "user:a", "ann", "text", None, 0),
+        (8, b"r", "user:a", "user:b", None, "ann", (), 0),
+        (9, (("user:a", 1, True),)),
+        (9, (("user:a", 1),)),
+        (10, b"r", "user", b"\x01", 0),
+        (11, "user", 1, (("user:a",),)),
+        (13, b"r", True, 1),
     ),
 )
 def test_decode_refuses_other_messagepack(fields: Any) -> None:
@@ -127,6 +194,32 @@ def test_decode_refuses_bytes_that_are_torn_or_trailed(data: bytes) -> None:
     """Half a command, or one with something behind it, is none."""
     with pytest.raises(MalformedCommand):
         decode_command(data)
+
+
+def test_a_request_is_marked_by_what_was_asked() -> None:
+    """However it is judged, and under which policy; what it asks for makes it another one."""
+
+    def marked(command: Command) -> bytes:
+        return mark(command, encode_command(command))
+
+    plain = Register(b"r", Wanted("user:a", "user:a", "ann"))
+    same = (_judged(Judgement(1)), _judged(Judgement(7, ((1, "k"),)), Judgement(9)))
+    assert {marked(plain), *(marked(Register(b"r", wanted)) for wanted in same)} == {marked(plain)}
+    others = (
+        Wanted("user:a", "user:A", "ann", judged=(Judgement(1),)),
+        Wanted("user:a", "user:a", "bob", judged=(Judgement(1),)),
+        Wanted("user:a", "user:a", "ann", b"p", (Judgement(1),)),
+        Wanted("user:a", "user:a", "ann", b"", (Judgement(1),), 0),
+        Wanted("user:a", "user:a", "ann", b"", (), 1000),
+    )
+    assert len({marked(plain), *(marked(Register(b"r", other)) for other in others)}) == 6
+    many = RegisterAll(b"r", (same[0],)), RegisterAll(b"r", (same[1],))
+    assert marked(many[0]) == marked(many[1]) == marked(RegisterAll(b"r", (plain.wanted,)))
+    renames = (
+        Rename(b"r", "user:a", "user:b", "user:B", "ann"),
+        Rename(b"r", "user:a", "user:B", "user:B", "ann", (Judgement(3),)),
+    )
+    assert marked(renames[0]) == marked(renames[1])
 
 
 def test_fingerprint_tells_commands_apart() -> None:
