@@ -73,13 +73,15 @@ def test_little_is_never_too_much(admission: Admission, clock: Clock) -> None:
 
 def test_who_was_answered_out_of_turn_is_forgotten(admission: Admission, clock: Clock) -> None:
     """The age of the queue is that of the oldest who still waits, and memory stays flat."""
-    first = admission.admit(NAMES_ALWAYS, 0)
-    second = admission.admit(NAMES_ALWAYS, 0)
+    oldest = admission.admit(1, 0)
     clock.now += WAIT_SECONDS_MAX + 1
-    admission.release(second)
+    newer = admission.admit(NAMES_ALWAYS, 0)
+    admission.release(newer)
+    newest = admission.admit(NAMES_ALWAYS, 0)
     with pytest.raises(Overloaded):
         admission.admit(1, 0)
-    admission.release(first)
+    admission.release(oldest)
+    last = admission.admit(1, 0)
+    admission.release(newest)
+    admission.release(last)
     assert not admission._tickets
-    admission.admit(NAMES_ALWAYS, 0)
-    admission.admit(NAMES_ALWAYS, 0)
