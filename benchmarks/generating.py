@@ -18,11 +18,12 @@ from pathlib import Path
 from benchmarks.load import Outcome, Task
 from benchmarks.peers.interface import BenchmarkError, Peer
 from benchmarks.processes import as_user, cpu_seconds
-from benchmarks.samples import CLIENT_CPU, P50, P99, RATE, SERVER_CPU
+from benchmarks.samples import CLIENT_CPU, FAILED, P50, P99, RATE, SERVER_CPU
 from benchmarks.statistics import percentile
 
 _ROOT = Path(__file__).resolve().parents[1]
 _GRACE_SECONDS = 60.0
+_FAILED_SHARE_MAX = 0.05
 
 
 def generate(peer: Peer, task: Task, processes: int, warm_seconds: float) -> dict[str, float]:
@@ -70,18 +71,24 @@ def figures(outcomes: Sequence[Outcome], server_seconds: float) -> dict[str, flo
     """Adds up what processes found in the same time.
 
     Raises:
-        BenchmarkError: No call ended in that time.
+        BenchmarkError: No call ended in that time, or too many failed.
     """
     names = sum(outcome.names for outcome in outcomes)
+    latencies = [each for outcome in outcomes for each in outcome.latencies_us]
+    failed = sum(outcome.failed for outcome in outcomes)
+    if failed > _FAILED_SHARE_MAX * len(latencies):
+        why = next(outcome.failure for outcome in outcomes if outcome.failed)
+        raise BenchmarkError(f"{failed} calls failed, {len(latencies)} did not; the first: {why}")
     if not names:
         raise BenchmarkError("no call ended while the callers counted")
-    latencies = [each for outcome in outcomes for each in outcome.latencies_us]
+    failures = {FAILED: failed / len(latencies) * 100} if failed else {}
     return {
         RATE: names / outcomes[0].seconds,
         P50: percentile(latencies, 50) / 1e3,
         P99: percentile(latencies, 99) / 1e3,
         SERVER_CPU: server_seconds / names * 1e6,
         CLIENT_CPU: sum(outcome.cpu_seconds for outcome in outcomes) / names * 1e6,
+        **failures,
     }
 
 

@@ -2,7 +2,8 @@
 
 Responsible for calling through a peer's Python client for a while and timing each call. Not for
 starting servers or comparing. Invariant: what it counts was granted (or found) as it must be: a
-refused new name, or an existing one that is not found, ends the run as an error.
+refused new name, or an existing one that is not found, ends the run as an error. Calls that failed
+are counted apart.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.peers.interface import Address, AsyncPeer, BenchmarkError, Block
 
 _WRITES_IN_MIX = 0.1
 _ABSENT = 0.5
+_AFTER_FAILURE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Outcome:
         names: Granted or looked up in calls that ended while it was timed.
         seconds: Timed.
         latencies_us: Of each of those calls.
+        failed: Calls that raised, at any time.
+        failure: The first of them, in words.
         cpu_seconds: Of this process, while it was timed.
     """
 
@@ -69,6 +73,8 @@ class Outcome:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     latencies_us: list[int] = field(default_factory=list)
+    failed: int = 0
+    failure: str = ""
 
 
 def seen_name(number: int) -> str:
@@ -133,10 +139,19 @@ class Meter:
         self.begins, self.ends = begins, begins + task.seconds
         self._latencies = array("d")
         self._cpu = [0.0, 0.0]
+        self._failed, self._failure = 0, ""
 
     def add(self, began: float, ended: float) -> None:
         if self.begins <= ended < self.ends:
             self._latencies.append(ended - began)
+
+    def add_failure(self, error: Exception) -> None:
+        """Counts a call that raised; an answer that is wrong is not one, and raised again."""
+        if isinstance(error, BenchmarkError):
+            raise error
+        self._failed += 1
+        if not self._failure:
+            self._failure = " ".join(f"{type(error).__name__}: {error}".split())
 
     def mark(self, index: int) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -148,6 +163,8 @@ class Meter:
             seconds=task.seconds,
             cpu_seconds=self._cpu[1] - self._cpu[0],
             latencies_us=[round(seconds * 1e6) for seconds in self._latencies],
+            failed=self._failed,
+            failure=self._failure,
         )
 
 
@@ -161,8 +178,12 @@ async def run_async(task: Task) -> Outcome:
     async def caller() -> None:
         while (began := clock()) < meter.ends:
             call = calls.next()
-            call.check(await call())
-            meter.add(began, clock())
+            try:
+                call.check(await call())
+                meter.add(began, clock())
+            except Exception as error:  # noqa: BLE001 - a library's own; counted, and shown
+                meter.add_failure(error)
+                await asyncio.sleep(_AFTER_FAILURE_SECONDS)
 
     loop = asyncio.get_running_loop()
     for index, moment in enumerate((meter.begins, meter.ends)):
@@ -186,8 +207,12 @@ def run_threads(task: Task) -> Outcome:
         while (began := clock()) < meter.ends:
             with lock:
                 call = calls.next()
-            call.check(call())
-            meter.add(began, clock())
+            try:
+                call.check(call())
+                meter.add(began, clock())
+            except Exception as error:  # noqa: BLE001 - a library's own; counted, and shown
+                meter.add_failure(error)
+                time.sleep(_AFTER_FAILURE_SECONDS)
 
     with ThreadPoolExecutor(task.callers) as pool:
         waiting = [pool.submit(caller) for _ in range(task.callers)]

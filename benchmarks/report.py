@@ -49,6 +49,24 @@ machine of its own does more, and ratios may be others there. Before anything is
 system has shown that it grants a name once and refuses it from then on, also in batches.
 """
 
+_RUNNING = """\
+## Running it
+
+    make bench                       # three quarters of an hour; writes this page
+    make bench ARGS=--quick          # two minutes; writes to build/benchmarks
+    make bench ARGS="--workloads growth --preload 0,1000000,10000000 --output build/benchmarks"
+
+It installs nothing but Python packages in its own environment; what is missing is named and left
+out. On Debian all of it comes with
+
+    apt install etcd-server etcd-client zookeeper default-jre-headless libslf4j-java \\
+        postgresql-15 redis-server nghttp2-client
+
+The services that these packages start are not used, and should be stopped while it runs. Data goes
+below `/var/tmp` unless `--directory` says otherwise. `python -m benchmarks --help` has the rest;
+`python -m benchmarks.etcd_million` is to etcd what `benchmarks/ten_million.py` is to namestore.
+"""
+
 
 def page(results: Results, images: Sequence[tuple[str, str]]) -> str:
     """The whole page.
@@ -66,6 +84,7 @@ def page(results: Results, images: Sequence[tuple[str, str]]) -> str:
         _absolute(results),
         _systems(results),
         _failures(results),
+        [_RUNNING.rstrip()],
     ]
     return "\n".join("\n".join(lines) + "\n" for lines in sections if lines)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 RATE = "names_per_s"
 P50, P99 = "p50_ms", "p99_ms"
 SERVER_CPU, CLIENT_CPU = "server_cpu_us_per_name", "client_cpu_us_per_name"
+FAILED = "failed_calls_percent"
 OUTAGE = "outage_s"
 MEMORY, DISK = "memory_bytes_per_name_and_node", "disk_bytes_per_name_and_node"
 LOADING = "loading_names_per_s"

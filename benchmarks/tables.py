@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.samples import CLIENT_CPU, P50, P99, RATE, SERVER_CPU, Results
+from benchmarks.samples import CLIENT_CPU, FAILED, P50, P99, RATE, SERVER_CPU, Results
 from benchmarks.statistics import Spread, ratio, spread
 
 OURS = "namestore"
@@ -15,6 +15,7 @@ _COLUMNS = {
     P99: "p99, ms",
     SERVER_CPU: "servers' CPU, µs a name",
     CLIENT_CPU: "callers' CPU, µs a name",
+    FAILED: "calls that failed, %",
 }
 
 

@@ -11,6 +11,8 @@ from benchmarks.fleet import Fleet
 from benchmarks.peers.interface import BenchmarkError, failures_of_peers
 from benchmarks.samples import Results, Sample
 
+_ERROR_LENGTH_MAX = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -55,7 +57,9 @@ class Context:
                 sample = Sample(workload, peer, number, measure())
             figures = ", ".join(f"{name} {value:,.3f}" for name, value in sample.values.items())
         except BenchmarkError as error:
-            sample = Sample(workload, peer, number, error=str(error).strip().splitlines()[-1])
+            sample = Sample(
+                workload, peer, number, error=" ".join(str(error).split())[-_ERROR_LENGTH_MAX:]
+            )
             figures = f"FAILED: {error}"
         self.results.samples.append(sample)
         say(f"  {workload}, round {number + 1}, {peer}: {figures}")

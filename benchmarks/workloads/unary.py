@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -67,12 +67,14 @@ def run(context: Context) -> None:
     directory = context.fleet.new_directory(EMPTY)
     servers = Servers(directory)
     try:
+        # Looked up anew each time: the leader may have changed.
         targets = {
-            name: _target(peer)
+            name: partial(_target, peer)
             for name, peer in context.fleet.running.items()
             if name in (Namestore.name, Etcd.name)
         }
-        targets[EMPTY] = _empty(servers)
+        empty = _empty(servers)
+        targets[EMPTY] = partial(replace, empty)
         for workload in WORKLOADS:
             for number in range(context.plan.rounds):
                 for name in in_turn(list(targets), number):
@@ -132,7 +134,10 @@ def _one_call(target: Target, endpoint: str) -> int:
             raise BenchmarkError(f"{target.path}: {error}") from error
 
 
-def _measure(context: Context, target: Target, workload: str, directory: Path) -> dict[str, float]:
+def _measure(
+    context: Context, find: Callable[[], Target], workload: str, directory: Path
+) -> dict[str, float]:
+    target = find()
     endpoints = target.endpoints if workload == "unary" else target.endpoints[:1]
     sizes = [_one_call(target, endpoint) for endpoint in [*endpoints, *endpoints]]
     body = directory / "body"

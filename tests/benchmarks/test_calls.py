@@ -102,6 +102,17 @@ async def test_look_ups_know_what_is_there() -> None:
     assert set(answers) == {True, False}
 
 
+def test_meter_counts_failures_apart() -> None:
+    """What a library raises is counted; a wrong answer still ends the run."""
+    meter = Meter(_TASK, begins=0.0)
+    meter.add_failure(ConnectionError("gone\naway"))
+    meter.add_failure(TimeoutError())
+    with pytest.raises(BenchmarkError):
+        meter.add_failure(BenchmarkError("granted twice"))
+    outcome = meter.outcome(_TASK)
+    assert (outcome.failed, outcome.failure) == (2, "ConnectionError: gone away")
+
+
 def test_meter_counts_what_ends_in_its_time() -> None:
     """Calls that end while callers warm up, or after the end, are not counted."""
     meter = Meter(Task(peer="fake", address={}, kind="register", seconds=2.0), begins=10.0)

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.generating import figures
 from benchmarks.load import Outcome
 from benchmarks.peers.interface import BenchmarkError
-from benchmarks.samples import CLIENT_CPU, P50, P99, RATE, SERVER_CPU
+from benchmarks.samples import CLIENT_CPU, FAILED, P50, P99, RATE, SERVER_CPU
 from benchmarks.statistics import Spread, percentile, ratio, spread
 from benchmarks.workloads.context import in_turn
 from benchmarks.workloads.outage import longest_gap
@@ -63,6 +63,19 @@ def test_figures_add_up_processes() -> None:
         SERVER_CPU: pytest.approx(3000.0),
         CLIENT_CPU: pytest.approx(2000.0),
     }
+
+
+def test_few_failed_calls_are_shown() -> None:
+    """A peer whose leader changed meanwhile has a figure, and what failed stands beside it."""
+    outcome = Outcome(names=100, seconds=1.0, latencies_us=[1000] * 100, failed=2, failure="lost")
+    assert figures([outcome], server_seconds=1.0)[FAILED] == 2.0
+
+
+def test_many_failed_calls_are_an_error() -> None:
+    """The speed of those that came through says nothing."""
+    outcome = Outcome(names=100, seconds=1.0, latencies_us=[1000] * 100, failed=6, failure="lost")
+    with pytest.raises(BenchmarkError, match="6 calls failed, 100 did not; the first: lost"):
+        figures([outcome], server_seconds=1.0)
 
 
 def test_figures_of_nothing_are_an_error() -> None:
