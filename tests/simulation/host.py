@@ -120,7 +120,7 @@ class EngineHost(Machine):
 
     def fill_disk(self) -> None:
         """The disk is full until the process was started again."""
-        self.log.disk_fails = self.state.disk_fails = True
+        self.log.disk_fails = self.state.disk_fails = self.incoming.disk_fails = True
 
     @property
     def leads(self) -> bool:

@@ -50,6 +50,7 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     members.NeverToldRemoved,
     members.BelievesRemovalAtOnce,
     members.EmptiedNodeVotes,
+    members.LetsInForGood,
     members.EntriesUnchecked,
     members.MetaUnchecked,
 )

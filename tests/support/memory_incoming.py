@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from namestore.errors import DiskFailed
 from namestore.storage.interfaces import CheckpointFile
 
 
@@ -23,6 +24,7 @@ class MemoryIncoming:
     def __init__(self, disk: MemoryDisk, directory: Path = Path("/memory/incoming")) -> None:
         self._disk = disk
         self._directory = directory
+        self.disk_fails = False
         self._snapshot_id = b""
         self._files: list[CheckpointFile] = []
         self._data: list[bytearray] = []
@@ -31,6 +33,7 @@ class MemoryIncoming:
 
     def crash(self, rng: random.Random) -> None:
         """Of what was not verified yet anything may be lost: its end, a block, or nothing."""
+        self.disk_fails = False
         if self._directory in self._disk.directories:
             return
         if rng.random() < 0.1:  # what it is an arrival of was not written out
@@ -66,6 +69,7 @@ class MemoryIncoming:
             raise ValueError("a snapshot lists a file twice")
         if (snapshot_id, list(files)) != (self._snapshot_id, self._files):
             self._snapshot_id, self._files = snapshot_id, list(files)
+            self._fail_if_told()
             self._data = [bytearray() for _ in files]
 
     def wanted(self) -> tuple[int, int, int] | None:
@@ -79,6 +83,7 @@ class MemoryIncoming:
         wanted = self.wanted()
         if wanted is None or (file, offset) != wanted[:2] or len(data) > wanted[2]:
             return False
+        self._fail_if_told()
         self._data[file] += data
         return True
 
@@ -98,3 +103,7 @@ class MemoryIncoming:
     def discard(self) -> None:
         self._disk.directories.pop(self._directory, None)
         self._snapshot_id, self._files, self._data = b"", [], []
+
+    def _fail_if_told(self) -> None:
+        if self.disk_fails:
+            raise DiskFailed("a snapshot cannot be stored")
