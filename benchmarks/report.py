@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks.samples import (
+    CLIENT_CPU,
     DISK,
     LOADING,
     MEMORY,
@@ -108,6 +109,9 @@ def _ratios(results: Results, images: Sequence[tuple[str, str]]) -> list[str]:
     for figure, what in ((P50, "Median latency"), (P99, "99th percentile of latency")):
         lines += ["", f"{what}, the same way: below 1, namestore answers sooner.", ""]
         lines += ratio_table(results, figure)
+    lines += ["", "Processor time for each name, the same way: below 1, namestore uses less.", ""]
+    for figure, whose in ((SERVER_CPU, "All servers together:"), (CLIENT_CPU, "The callers:")):
+        lines += ["", whose, "", *ratio_table(results, figure)]
     for title, path in images:
         lines += ["", f"![{title}]({path})"]
     return lines
@@ -117,7 +121,8 @@ def _behind(results: Results) -> list[str]:
     found = losses(results)
     if not found:
         return []
-    return ["## Where namestore is behind", "", *(f"- {line}" for line in found)]
+    head = "Workload, other system: namestore's figure over that system's, where that is a loss."
+    return ["## Where namestore is behind", "", head, "", *(f"- {line}" for line in found)]
 
 
 def _outage(results: Results) -> list[str]:

@@ -11,11 +11,11 @@ OURS = "namestore"
 NOTHING = ""
 _COLUMNS = {
     RATE: "names/s",
-    P50: "p50, ms",
-    P99: "p99, ms",
-    SERVER_CPU: "servers' CPU, µs a name",
-    CLIENT_CPU: "callers' CPU, µs a name",
-    FAILED: "calls that failed, %",
+    P50: "p50 in ms",
+    P99: "p99 in ms",
+    SERVER_CPU: "servers' CPU in µs a name",
+    CLIENT_CPU: "callers' CPU in µs a name",
+    FAILED: "calls that failed in %",
 }
 
 
@@ -99,18 +99,20 @@ def workload_table(results: Results, workload: str) -> list[str]:
 
 
 def losses(results: Results) -> list[str]:
-    """Every median by which namestore is behind another peer, the worst first."""
+    """Workload by workload and peer by peer, every median by which namestore is behind."""
+    lines = []
+    for workload in workloads_with(results, RATE):
+        for peer in peers_in(results, workload):
+            behind = [] if peer == OURS else _behind(results, workload, peer)
+            if behind:
+                lines.append(f"{results.workloads[workload]}, {peer}: {'; '.join(behind)}")
+    return lines
+
+
+def _behind(results: Results, workload: str, peer: str) -> list[str]:
     found = []
-    for figure, more_is_better in ((RATE, True), (P50, False), (P99, False)):
-        for workload in workloads_with(results, figure):
-            for peer in peers_in(results, workload):
-                behind = None if peer == OURS else ratio_of(results, workload, peer, figure)
-                if behind is None:
-                    continue
-                factor = behind.median if more_is_better else 1 / behind.median
-                if factor < 1:
-                    found.append((factor, workload, peer, figure, behind))
-    return [
-        f"{results.workloads[workload]}: {_COLUMNS[figure]} {show(behind)} times {peer}'s"
-        for _, workload, peer, figure, behind in sorted(found, key=lambda each: each[0])
-    ]
+    for figure, name in _COLUMNS.items():
+        ours = ratio_of(results, workload, peer, figure)
+        if ours is not None and (ours.median < 1 if figure == RATE else ours.median > 1):
+            found.append(f"{name} {show(ours)}")
+    return found
