@@ -12,14 +12,17 @@ from typing import Any
 from namestore.raft.engine import Engine
 from tests.simulation.host import EngineHost
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.plain import KINDNESS, PlainHost, PlainWatch, borrowed_clock
+from tests.simulation.plain import PlainHost, PowerHost, treated
+from tests.simulation.plain_disk import borrowed_library
+from tests.simulation.plain_watch import PlainWatch, audit
 from tests.simulation.plan import Plan
 from tests.simulation.run import Result, Run, engine_host
 from tests.simulation.watch import Violation
 
 MUTANT_NAMES = tuple(mutant.__name__ for mutant in MUTANTS)
 # What can be simulated beside namestore itself.
-PLAIN = "PySyncObj"
+PLAIN, PLAIN_POWER = "PySyncObj", "PySyncObj-power"
+PLAINS: dict[str, type[PlainHost]] = {PLAIN: PlainHost, PLAIN_POWER: PowerHost}
 
 
 @dataclass
@@ -30,12 +33,14 @@ class Ending:
         result: When nothing was found.
         check: Which check found something; empty: none.
         told: What it says.
+        broken: Over plain PySyncObj: every check that found something.
     """
 
     plan: Plan
     result: Result | None = None
     check: str = ""
     told: str = ""
+    broken: tuple[str, ...] = ()
 
 
 def attempt(
@@ -57,7 +62,8 @@ def attempt(
     except Violation as violation:
         if error:
             raise
-        return Ending(plan, None, violation.check, str(violation))
+        broken = violation.broken
+        return Ending(plan, None, violation.check, str(violation), broken)
     except Exception as crash:
         if error:
             raise
@@ -70,10 +76,8 @@ def attempt(
 
 
 def _run(plan: Plan, subject: str, trace: Any) -> Result:
-    if subject == PLAIN:
-        run = Run(plan.unchanging().changed(KINDNESS), PlainHost, trace, PlainWatch())
-        with borrowed_clock(run.world):
-            return run.go()
+    if subject in PLAINS:
+        return _run_plain(plan, subject, trace)
     if subject:
         mutant = MUTANTS[MUTANT_NAMES.index(subject)]
         # Those that are no engine are planted in what is around it.
@@ -81,3 +85,19 @@ def _run(plan: Plan, subject: str, trace: Any) -> Result:
         with getattr(mutant, "planted", nullcontext)():
             return Run(plan, host, trace).go()
     return Run(plan, trace=trace).go()
+
+
+def _run_plain(plan: Plan, subject: str, trace: Any) -> Result:
+    """What ends a run is not all that it broke: every check has its say."""
+    watch = PlainWatch()
+    run = Run(treated(plan), PLAINS[subject], trace, watch)
+    with borrowed_library(run.world.rng):
+        try:
+            result = run.go()
+        except Violation as violation:
+            watch.note(violation.check, str(violation))
+            result = None
+        watch.judge([*run.record, *audit(run)])
+    if result is None:
+        raise RuntimeError("a run ended without a result, and nothing was found")
+    return result

@@ -32,7 +32,13 @@ _SIMPLEST: dict[str, Any] = {
 }
 
 
-def shrink(plan: Plan, subject: str, say: Callable[[str], None], runs_max: int = 300) -> Ending:
+def shrink(
+    plan: Plan,
+    subject: str,
+    say: Callable[[str], None],
+    runs_max: int = 300,
+    going: Callable[[str], None] = lambda told: None,
+) -> Ending:
     """The smallest failing run found within so many runs; the plan's own, if it does not fail."""
     best = attempt(plan, subject)
     if not best.check:
@@ -44,6 +50,7 @@ def shrink(plan: Plan, subject: str, say: Callable[[str], None], runs_max: int =
             if runs >= runs_max:
                 return best
             runs += 1
+            going(f"run {runs} of {runs_max} at most")
             tried = attempt(best.plan.changed(settings), subject)
             if tried.check == best.check:
                 best, smaller = tried, True

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.simulation.attempt import MUTANT_NAMES, PLAIN, Ending, attempt
+from tests.simulation.attempt import MUTANT_NAMES, PLAINS, Ending, attempt
+from tests.simulation.plain_watch import LIES
 from tests.simulation.plan import Plan
 
-_PROGRESS_EVERY_S = 10.0
+Say = Callable[[str], None]
 
 
 @dataclass
 class Tally:
-    """What many runs did together."""
+    """What many runs did together.
+
+    Attributes:
+        stopped: Somebody interrupted it.
+    """
 
     began: float = field(default_factory=time.monotonic)
     seeds: int = 0
@@ -29,6 +35,7 @@ class Tally:
     snapshots: int = 0
     operations: int = 0
     seconds: float = 0.0
+    stopped: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, ending: Ending) -> None:
@@ -47,6 +54,14 @@ class Tally:
         self.seconds += result.seconds
         self.counts.update(result.counts)
 
+    def progress(self) -> str:
+        """How far it is."""
+        wall = max(time.monotonic() - self.began, 1e-9)
+        return (
+            f"{self.seeds} seeds in {wall:.0f} s, {self.events / 1e6:.1f} million events, "
+            f"{len(self.found)} violations"
+        )
+
     def summary(self) -> str:
         """One line."""
         counts = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
@@ -64,27 +79,28 @@ def sweep(
     seeds: Iterable[int],
     jobs: int,
     subject: str = "",
-    say: Callable[[str], None] = print,
+    say: Say = print,
     seconds_max: float = float("inf"),
+    going: Say = lambda told: None,
 ) -> Tally:
     """Runs the seeds, and says at once what was found and how to see it again.
 
     Args:
         seconds_max: No run begins after so much wall time.
+        going: Told after every run how far it is.
     """
     tally = Tally()
-    told_at = tally.began
-    for ending in _endings(seeds, jobs, subject):
-        tally.add(ending)
-        if ending.check:
-            say(f"seed {ending.plan.seed}: {ending.told}")
-            say(f"  {command('replay', ending.plan, subject)} --trace")
-        now = time.monotonic()
-        if now - told_at > _PROGRESS_EVERY_S:
-            told_at = now
-            say(f"... {tally.summary()}")
-        if now - tally.began > seconds_max:
-            break
+    try:
+        for ending in endings(seeds, jobs, subject):
+            tally.add(ending)
+            if ending.check:
+                say(f"seed {ending.plan.seed}: {ending.told}")
+                say(f"  {command('replay', ending.plan, subject)} --trace")
+            going(tally.progress())
+            if time.monotonic() - tally.began > seconds_max:
+                break
+    except KeyboardInterrupt:
+        tally.stopped = True
     return tally
 
 
@@ -94,14 +110,21 @@ def command(verb: str, plan: Plan, subject: str = "") -> str:
     return f"python -m tests.simulation {verb} {plan.arguments()}{with_subject}"
 
 
-def _endings(seeds: Iterable[int], jobs: int, subject: str) -> Iterator[Ending]:
+def endings(seeds: Iterable[int], jobs: int, subject: str) -> Iterator[Ending]:
+    """How each of the seeds ended, in any order."""
     todo = ((seed, subject) for seed in seeds)
     if jobs <= 1:
         yield from map(_one, todo)
         return
     # Forked at once, before there are threads; fresh workers now and then, for their memory.
-    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=200) as pool:
+    with multiprocessing.get_context("fork").Pool(
+        jobs, initializer=_leave_interrupts_to_the_parent, maxtasksperchild=200
+    ) as pool:
         yield from pool.imap_unordered(_one, todo)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _one(task: tuple[int, str]) -> Ending:
@@ -118,18 +141,22 @@ class Hunt:
     ending: Ending | None
 
 
-def hunt(subject: str, first: int, seeds_max: int, jobs: int) -> Hunt:
-    """Runs seeds over a faulty engine until one finds the fault."""
+def hunt(subject: str, first: int, seeds_max: int, jobs: int, checks: Collection[str] = ()) -> Hunt:
+    """Runs seeds over a faulty engine until one finds the fault.
+
+    Args:
+        checks: Only what these find counts; empty: what any finds.
+    """
     count = 0
-    for ending in _endings(range(first, first + seeds_max), jobs, subject):
+    for ending in endings(range(first, first + seeds_max), jobs, subject):
         count += 1
-        if ending.check:
+        if ending.check and (not checks or ending.check in checks):
             return Hunt(subject, count, ending)
     return Hunt(subject, count, None)
 
 
 def hunt_all(first: int, seeds_max: int, jobs: int, only: list[str]) -> Iterator[Hunt]:
-    """Every planted fault, and plain PySyncObj."""
-    for subject in itertools.chain(MUTANT_NAMES, [PLAIN]):
+    """Every planted fault; and what callers suffer over plain PySyncObj."""
+    for subject in itertools.chain(MUTANT_NAMES, PLAINS):
         if not only or subject in only:
-            yield hunt(subject, first, seeds_max, jobs)
+            yield hunt(subject, first, seeds_max, jobs, LIES if subject in PLAINS else ())

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.attempt import PLAIN, attempt
+from tests.simulation.attempt import PLAIN, PLAIN_POWER, attempt
+from tests.simulation.plain_watch import LIES
 from tests.simulation.plan import Plan
 from tests.simulation.scenes import SCENES
 from tests.simulation.shrink import shrink
@@ -53,8 +54,8 @@ def test_known_seeds_find_nothing(name: str) -> None:
     ("subject", "seeds"),
     (
         ("SaysBeforeSync", 5),
-        ("CountsOldAnswers", 40),
-        ("RequestsForgotten", 30),
+        ("VotesTwice", 10),
+        ("AppliesTwice", 10),
     ),
 )
 def test_planted_faults_are_found(subject: str, seeds: int) -> None:
@@ -62,9 +63,21 @@ def test_planted_faults_are_found(subject: str, seeds: int) -> None:
     assert hunt(subject, 1, seeds, 1).ending is not None
 
 
-def test_plain_pysyncobj_does_not_survive() -> None:
-    """What namestore's layers are there for shows without them."""
-    assert hunt(PLAIN, 1, 40, 1).ending is not None
+def test_plain_pysyncobj_lies_to_its_callers() -> None:
+    """What namestore's layers are there for shows without them: a name is granted twice, or an
+    acknowledged one is lost, or answers contradict each other otherwise."""
+    found = hunt(PLAIN_POWER, 1, 48, 1, LIES).ending
+    assert found is not None
+    assert found.check in LIES
+    again = attempt(found.plan, PLAIN_POWER)
+    assert (again.told, again.broken) == (found.told, found.broken)
+
+
+def test_plain_pysyncobj_breaks_without_power_cuts() -> None:
+    """Nor is it the power alone: where nothing that was written is lost, states part and
+    committed entries change."""
+    checks = (*LIES, "committed for good", "equal states", "commit on a majority")
+    assert hunt(PLAIN, 1, 48, 1, checks).ending is not None
 
 
 def test_a_seed_is_one_run() -> None:

@@ -33,11 +33,12 @@ from tests.simulation.digests import digest_of, mark
 
 
 class Violation(AssertionError):
-    """An invariant of the design does not hold. `check` names it."""
+    """An invariant of the design does not hold. `check` names it, `broken` all that do not."""
 
-    def __init__(self, check: str, told: str) -> None:
+    def __init__(self, check: str, told: str, broken: tuple[str, ...] = ()) -> None:
         super().__init__(f"{check}: {told}")
         self.check = check
+        self.broken = broken or (check,)
 
 
 class Watch:
