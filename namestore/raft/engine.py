@@ -75,15 +75,22 @@ class Engine(Changes):
     # -- applying ---------------------------------------------------------------------------
 
     def _apply_committed(self) -> None:
-        """Applies what is committed and synced here, a bounded amount per turn."""
+        """Applies what is committed and synced here, a bounded amount per turn.
+
+        Bounded in time as well, between two entries: meanwhile nothing is heard or said, and a
+        leader that is busy applying for longer than an election timeout would not be one any more.
+        """
         end = min(self.commit_index, self._log.synced_index)
         budget = self.settings.bounds.apply_bytes
+        until = self._clock() + self.settings.timing.heartbeat / 2
         while self.applied_index < end and budget > 0:
             for entry in self._log.entries(self.applied_index + 1, budget):
                 if entry.index > end:
                     return
                 self._apply(entry)
                 budget -= len(entry.command)
+                if self._clock() >= until:
+                    return
 
     def _apply(self, entry: LogEntry) -> None:
         kind, meta = entry.command[0], self._state.meta

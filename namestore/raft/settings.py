@@ -31,7 +31,7 @@ class Bounds:
         window_bytes: Sent to one follower and not yet acknowledged.
         window_messages: As above, counted in messages.
         entry_bytes: Commands in one log entry.
-        entry_commands: As above, counted.
+        entry_commands: As above, counted. An entry is applied in one go, heartbeats waiting.
         pending_commands: Waiting or under way on this node.
         pending_bytes: As above, in bytes.
         apply_bytes: Applied before the engine looks at the network again.
@@ -44,7 +44,7 @@ class Bounds:
     window_bytes: int = 8 * 1024 * 1024
     window_messages: int = 64
     entry_bytes: int = 1024 * 1024
-    entry_commands: int = 4096
+    entry_commands: int = 1000
     pending_commands: int = 20_000
     pending_bytes: int = 64 * 1024 * 1024
     apply_bytes: int = 4 * 1024 * 1024
