@@ -54,7 +54,7 @@ def nothing_runs(directory: Path) -> bool:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("options", "minutes"), (((), 0.45), (("--loopback",), 0.15)))
+@pytest.mark.parametrize(("options", "minutes"), (((), 0.35), (("--loopback",), 0.1)))
 def test_new_seeds_find_nothing(tmp_path: Path, options: tuple[str, ...], minutes: float) -> None:
     """Real nodes, real faults: every answer can be true; a failure prints how to see it again.
 
@@ -73,13 +73,13 @@ def test_new_seeds_find_nothing(tmp_path: Path, options: tuple[str, ...], minute
 def test_a_planted_fault_is_found(tmp_path: Path) -> None:
     """Nodes that forget what they decided grant a retry anew, and a run sees it: it ends with 1,
     says seed and command, and keeps what the callers recorded."""
-    planted = ("--minutes", "0.1", "--seed", "5", "--mutant", "RequestsForgotten")
+    planted = ("--minutes", "0.05", "--seed", "5", "--mutant", "RequestsForgotten")
     with started(tmp_path, *planted) as run:
         said, _ = run.communicate()
     assert run.returncode == 1, said
     again, last = said.splitlines()[-2:]
     assert last.startswith("VIOLATION with seed 5: ")
-    assert again.endswith("--minutes 0.1 --seed 5 --nodes 3 --mutant RequestsForgotten")
+    assert again.endswith("--minutes 0.05 --seed 5 --nodes 3 --mutant RequestsForgotten")
     assert any(path.stat().st_size for path in tmp_path.glob("*/raw-1.jsonl"))
     assert nothing_runs(tmp_path)
 
