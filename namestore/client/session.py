@@ -47,6 +47,10 @@ from namestore.v1.cluster_pb2 import StatusRequest, StatusResponse
 # How long an endpoint may be silent before another one is tried; doubled after each silence, so
 # that a cluster that is merely slow gets its answer through.
 PATIENCE_SECONDS = 1.0
+# Or so many times what answers took lately, if that is longer, and at most half of a call's time:
+# asking one slow node after the other the same would make all of them slower.
+_PATIENCE_ANSWERS = 3.0
+_ANSWER_FORGOTTEN_SHARE = 0.1
 _ASK_TIMEOUT_SECONDS = 2.0
 
 _log = logging.getLogger("namestore.client")
@@ -60,6 +64,8 @@ class Session:
         clock: Monotonic, in seconds.
         timeout: Seconds that a call may take unless it says otherwise.
         fresh_sha: Draws the slugs nobody chose.
+        answer_seconds: What the slowest of the latest answers took, forgotten little by little.
+            Several threads may write it, and losing one of their figures does no harm.
     """
 
     endpoints: Endpoints
@@ -67,6 +73,12 @@ class Session:
     clock: Callable[[], float] = time.monotonic
     random: Random = field(default_factory=Random)
     fresh_sha: Callable[[], str] = fresh_sha
+    answer_seconds: float = 0.0
+
+    def note_answer_took(self, seconds: float) -> None:
+        """An attempt was answered after so long."""
+        kept = self.answer_seconds * (1 - _ANSWER_FORGOTTEN_SHARE)
+        self.answer_seconds = max(seconds, kept)
 
     def seconds(self, timeout: float | None) -> float:
         """How long a call may take. Raises `InvalidRequest` for what is no time."""
@@ -111,7 +123,8 @@ def call(
     progress = _Progress(method, request, session.clock() + timeout, timeout)
     backoff = Backoff(session.random)
     while True:
-        endpoint = session.endpoints.pick(session.clock(), progress.round)
+        began = session.clock()
+        endpoint = session.endpoints.pick(began, progress.round)
         try:
             response: ResponseT = yield from _attempt(session, progress, endpoint)
         except (NamestoreError, NoAnswer) as failure:
@@ -120,6 +133,8 @@ def call(
                 yield Sleep(wait)
         else:
             session.endpoints.note_answer(endpoint)
+            if not method.patient:
+                session.note_answer_took(session.clock() - began)
             yield from _ask_who_leads(session)
             return response
 
@@ -150,7 +165,8 @@ def _patience(session: Session, progress: _Progress, left: float) -> float:
     alone = len(session.endpoints.addresses) == 1
     if alone or (progress.method.patient and progress.was_sent):
         return left
-    return min(left, PATIENCE_SECONDS * 2.0**progress.silences)
+    slow = min(session.answer_seconds * _PATIENCE_ANSWERS, progress.timeout / 2)
+    return min(left, max(PATIENCE_SECONDS, slow) * 2.0**progress.silences)
 
 
 def _after_failure(

@@ -445,3 +445,25 @@ def test_closing_during_a_wait_leaves_a_sent_write_unknown(stage: Stage) -> None
     scene.nodes["a:1"].script = [lose_and_close]
     with pytest.raises(errors.OutcomeUnknown):
         scene.register("user:alice")
+
+
+def test_slow_answers_make_patient(stage: Stage) -> None:
+    """A cluster that is merely slow is not asked at one node after the other; half of a call's time
+    is left to ask elsewhere, and quick answers make hasty again."""
+    scene = stage(timeout=10.0)
+    scene.register("user:first")
+    assert scene.network.of("Register")[-1].timeout == 1.0
+
+    def slowly(request: Any) -> registry.RegisterResponse:
+        scene.clock.sleep(0.9)
+        return granted(request)
+
+    scene.nodes["a:1"].script = [slowly]
+    scene.register("user:slow")
+    scene.register("user:next")
+    assert scene.network.of("Register")[-1].timeout == pytest.approx(2.7)
+    scene.register("user:hurried", timeout=3.0)
+    assert scene.network.of("Register")[-1].timeout == pytest.approx(1.5)
+    for number in range(50):
+        scene.register(f"user:{number}")
+    assert scene.network.of("Register")[-1].timeout == 1.0
