@@ -19,11 +19,11 @@ export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env protos check-protos lint format check test simulate torture bench demo clean
+.PHONY: help env protos check-protos lint format check test simulate simulate-coverage torture bench demo clean
 .NOTPARALLEL:
 
 help: ## Say what can be made (this is what plain `make` does)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 env: $(STAMP) ## Create .venv with namestore and all its tools, or bring it up to date
 
@@ -66,6 +66,9 @@ $(VENV)/.namestore-bench: $(STAMP)
 	@echo "installing the other systems' Python clients into $(VENV), and nothing elsewhere"
 	@$(PYTHON) -m pip install --quiet --editable '.[bench]'
 	@touch "$@"
+
+simulate-coverage: env ## Lines and branches of the engine and the core that a simulation reaches
+	$(PYTHON) -m tests.simulation coverage --seeds $(SEEDS) --first $(FIRST_SEED) --jobs $(JOBS)
 
 demo: env ## Three nodes on this machine, shown at work, with words to go with it
 	@$(PYTHON) examples/demo.py
