@@ -9,13 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from namestore.client import retry, session
+from namestore.client import line, retry, session
 from namestore.client.network import NoAnswer, Silence
 from namestore.errors import NoLeader, Unavailable
-from namestore.server import bridge, gateway
+from namestore.server import bridge, frames, gateway
 from namestore.server.barriers import ReadBarriers
 from namestore.server.bridge import Reply
 from namestore.v1 import registry_pb2 as pb
@@ -25,10 +25,10 @@ class Planted:
     """A fault that is planted into modules, and taken out again.
 
     Attributes:
-        replaced: Module and name, and what stands there meanwhile.
+        replaced: Module or class, name, and what stands there meanwhile.
     """
 
-    replaced: ClassVar[tuple[tuple[ModuleType, str, Any], ...]]
+    replaced: ClassVar[tuple[tuple[Any, str, Any], ...]]
 
     @classmethod
     @contextmanager
@@ -98,6 +98,20 @@ class KeepsRoomOfGivenUp(Planted):
     replaced = ((gateway, "Reply", _Unsettled), (bridge, "Reply", _Unsettled))
 
 
+_write = frames.Frames._write
+
+
+async def _backwards(shared: Any, group: Any) -> Any:
+    group.ids.reverse()
+    return await _write(shared, group)
+
+
+class AnswersAnother(Planted):
+    """The answers of a frame are given to its items in the wrong order."""
+
+    replaced = ((frames.Frames, "_write", _backwards),)
+
+
 # -- the client library -----------------------------------------------------------------------
 
 _attempt = session._attempt
@@ -139,3 +153,11 @@ class ForgetsItsDoubt(Planted):
     """The client believes the last attempt's "certainly not", whatever became of those before."""
 
     replaced = ((session, "_conclusion", _last_word),)
+
+
+class SaysUnsent(Planted):
+    """The client takes what was in a shared frame when its stream broke for never sent."""
+
+    replaced = (
+        (line, "Silence", SimpleNamespace(**Silence.__members__ | {"LOST": Silence.UNSENT})),
+    )

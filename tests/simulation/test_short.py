@@ -56,10 +56,13 @@ def test_known_seeds_find_nothing(name: str) -> None:
         ("SaysBeforeSync", 5),
         ("VotesTwice", 10),
         ("AppliesTwice", 10),
+        ("ReadsWithoutBarrier", 10),
+        ("RetriesAsAnother", 10),
     ),
 )
 def test_planted_faults_are_found(subject: str, seeds: int) -> None:
-    """The simulation bites: an engine with one rule broken does not survive it."""
+    """The simulation bites: namestore with one rule broken, in its engine, a node's gateway or the
+    client library, does not survive it."""
     assert hunt(subject, 1, seeds, 1).ending is not None
 
 
