@@ -125,15 +125,13 @@ def _decide_again(step: Step, command: Expire | IndexNames) -> Decision:
 
 def _decide_anew(step: Step, command: Command) -> tuple[Decision, bool]:
     """The decision, and whether it can be told from the command alone; see `remembered`."""
-    match command:
-        case Register(request_id, wanted):
-            decision, granted = register(step, request_id, (wanted,))
-            return decision, granted and _is_plain(step, wanted)
-        case RegisterAll(request_id, many):
-            decision, granted = register(step, request_id, many)
-            return decision, granted and all(_is_plain(step, wanted) for wanted in many)
-        case _:
-            return (_decide_one(step, command),), False
+    if type(command) is Register:
+        decision, granted = register(step, command.request_id, (command.wanted,))
+        return decision, granted and _is_plain(step, command.wanted)
+    if type(command) is RegisterAll:
+        decision, granted = register(step, command.request_id, command.wanted)
+        return decision, granted and all(_is_plain(step, wanted) for wanted in command.wanted)
+    return (_decide_one(step, command),), False
 
 
 def _decide_one(step: Step, command: Command) -> Outcome:
@@ -157,7 +155,9 @@ def _decide_one(step: Step, command: Command) -> Outcome:
 
 
 def _is_plain(step: Step, wanted: Wanted) -> bool:
-    return wanted.ttl_ms is None and not step.space_of(wanted.name).judges
+    if wanted.ttl_ms is not None:
+        return False
+    return not step.has_policies or not step.space_of(wanted.name).judges
 
 
 def _finish(step: Step, term: int, decisions: list[Decision], remembered: list[bytes]) -> Applied:
@@ -198,7 +198,14 @@ def _prefetch(step: Step, commands: Sequence[Command]) -> None:
     if step.has_policies or any(isinstance(command, PutNamespace) for command in commands):
         names = (name for command in commands for name in _names(command))
         step.prefetch(map(st.namespace_key, map(namespace_of, names)))
-    step.prefetch(key for command in commands for key in _keys(step, command))
+    keys: list[bytes] = []
+    for command in commands:
+        if type(command) is Register and not step.has_policies:  # most of all entries
+            keys.append(st.outcome_key(command.request_id))
+            keys.append(st.name_key(command.wanted.name))
+        else:
+            keys.extend(_keys(step, command))
+    step.prefetch(keys)
 
 
 def _names(command: Command) -> Iterator[str]:

@@ -105,10 +105,10 @@ def mark(command: Command, data: bytes) -> bytes:
     A retry may be judged under another policy than the request it repeats; it is still the same
     request. What was asked under a policy has the mark of the same request without one.
     """
+    if type(command) is Register and not _is_new(command.wanted):
+        return fingerprint(data)
     match command:
         case Register(request_id, wanted):
-            if not _is_new(wanted):
-                return fingerprint(data)
             kind = _Kind.REGISTER if wanted.ttl_ms is None else _Kind.REGISTER_JUDGED
             return fingerprint(pack((kind, request_id, *_asked_fields(wanted))))
         case RegisterAll(request_id, many) if any(map(_is_new, many)):

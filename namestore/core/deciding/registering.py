@@ -28,7 +28,7 @@ def register(step: Step, request_id: bytes, many: tuple[Wanted, ...]) -> tuple[D
     # Where no namespace has a policy nothing is claimed.
     claims = Claims() if step.has_policies else _NO_CLAIMS
     found = [_obstacle(step, request_id, wanted, claims) for wanted in many]
-    if all(outcome is None for outcome in found):
+    if not any(found):
         return tuple(_grant(step, request_id, wanted) for wanted in many), True
     not_tried = Outcome(Verdict.NOT_TRIED, step.revision)
     # What expired on the way moved the revision: all of a decision is said at the same one.

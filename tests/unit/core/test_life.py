@@ -110,7 +110,16 @@ def test_expire_leaves_another_holding_alone() -> None:
     life.pass_seconds(HOUR_S)
     assert life.registry.decide(due)[0].verdict is Verdict.NOT_EXPIRED
     assert life.owner_of("user:a") == "ann"
-    wrong = Expire((ExpireItem("user:a", 1, due.items[0].expire_time_ms + 1),))
+
+
+@pytest.mark.parametrize(("revision_off", "time_off"), ((1, 0), (0, 1), (0, -1)))
+def test_expire_means_one_reservation(revision_off: int, time_off: int) -> None:
+    """By its revision and its end, also when that is over."""
+    life = Life()
+    life.take("user:a", ttl_ms=MINUTE_MS)
+    ends_ms = life.registry.clock_ms + MINUTE_MS
+    life.pass_seconds(HOUR_S)
+    wrong = Expire((ExpireItem("user:a", 1 + revision_off, ends_ms + time_off),))
     assert life.registry.decide(wrong)[0].verdict is Verdict.NOT_EXPIRED
 
 
@@ -205,6 +214,17 @@ def test_the_look_alike_of_a_name_held_back_waits_too() -> None:
     assert (refused.verdict, refused.in_way) == (Verdict.HELD_BACK, "user:lo")
     assert life.take("user:10", "ann") == "GRANTED"
     assert life.take("user:lo", "ann") == "CONFUSABLE"
+
+
+def test_a_hold_back_that_ends_takes_no_key_from_a_name_that_is_held() -> None:
+    """Its last owner took the look-alike meanwhile: that one excludes others from then on."""
+    life = Life(Policy(look_alikes=True, hold_back=HoldBack.fixed(60)))
+    life.take("user:lo")
+    _let_go(life, "user:lo")
+    assert life.take("user:10", "ann") == "GRANTED"
+    life.pass_seconds(61)
+    life.pass_seconds(1)
+    assert life.take("user:lo", "bob") == "CONFUSABLE"
 
 
 def test_hold_backs_that_are_over_leave_nothing_behind() -> None:
