@@ -64,15 +64,19 @@ class Tally:
 
     def summary(self) -> str:
         """One line."""
-        counts = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
         wall = max(time.monotonic() - self.began, 1e-9)
-        return (
-            f"{self.seeds} seeds, {len(self.found)} violations, {self.events} events, "
-            f"{self.messages} messages, {self.operations} operations, {self.elections} elections, "
-            f"{self.kills} kills, {self.snapshots} snapshots, {self.seconds / 3600:.2f} simulated "
-            f"hours in {wall:.0f} s ({self.seconds / 3600 / wall:.4f} hours a second); "
-            f"{counts}"
-        )
+        hours = self.seconds / 3600
+        told = [
+            f"{self.seeds} seeds, {len(self.found)} violations, {self.events} events",
+            f"{hours:.2f} simulated hours in {wall:.0f} s ({hours / wall:.4f} hours a second)",
+            f"{self.messages} messages",
+            f"{self.operations} operations",
+            f"{self.elections} elections",
+            f"{self.kills} kills",
+            f"{self.snapshots} snapshots",
+            *(f"{count} {what}" for what, count in sorted(self.counts.items())),
+        ]
+        return ", ".join(told)
 
 
 def sweep(
