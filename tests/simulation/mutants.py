@@ -41,7 +41,6 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     callers.RetriesAsAnother,
     callers.BelievesTheChannel,
     callers.ForgetsItsDoubt,
-    callers.SaysUnsent,
     members.LearnersCount,
     members.StrangersVote,
     members.TwoChangesAtOnce,
