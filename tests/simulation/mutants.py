@@ -46,12 +46,9 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     members.TwoChangesAtOnce,
     members.ChangesTooEarly,
     members.KeepsLostMembership,
-    members.SnapshotWithoutMembers,
     members.GoesOnRemoved,
     members.NeverToldRemoved,
     members.BelievesRemovalAtOnce,
     members.EmptiedNodeVotes,
-    members.LetsInForGood,
     members.EntriesUnchecked,
-    members.MetaUnchecked,
 )

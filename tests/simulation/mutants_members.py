@@ -7,14 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-import msgpack
-
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Membership
 from namestore.storage import log_files
 from namestore.storage.interfaces import LogEntry
-from namestore.storage.log_format import LogMeta
-from tests.support import memory_log
 
 Message = dict[str, Any]
 
@@ -81,17 +77,6 @@ class KeepsLostMembership(Engine):
             self._adopt_membership(kept[-1][1])
 
 
-class SnapshotWithoutMembers(Engine):
-    """Who installs a snapshot goes on by the members it knew before."""
-
-    _loaded = False
-
-    def _load_memberships(self) -> None:
-        if not self._loaded:
-            self._loaded = True
-            super()._load_memberships()
-
-
 class GoesOnRemoved(Engine):
     """A node that was removed goes on."""
 
@@ -144,13 +129,6 @@ def _entry_as_it_is(index: int, record: bytes) -> LogEntry:
     return LogEntry(record[12:], index, int.from_bytes(record[4:12], "big"))
 
 
-class LetsInForGood(Engine):
-    """Who was let in when less was known is not judged again."""
-
-    def _reconsider_peers(self) -> None:
-        """Nothing is asked."""
-
-
 class EntriesUnchecked(Engine):
     """The checksum of a log entry is not looked at."""
 
@@ -158,16 +136,3 @@ class EntriesUnchecked(Engine):
     def planted() -> AbstractContextManager[None]:
         """The codec with the fault in it, while a run lasts."""
         return _replaced(log_files, "decode_entry", _entry_as_it_is)
-
-
-def _meta_as_it_is(record: bytes) -> LogMeta:
-    return LogMeta(*msgpack.unpackb(record[4:])[1:])
-
-
-class MetaUnchecked(Engine):
-    """The checksum over term, vote and commit index is not looked at."""
-
-    @staticmethod
-    def planted() -> AbstractContextManager[None]:
-        """The codec with the fault in it, while a run lasts."""
-        return _replaced(memory_log, "decode_log_meta", _meta_as_it_is)
