@@ -68,8 +68,8 @@ class MemoryIncoming:
         if len({file.name for file in files}) != len(files):
             raise ValueError("a snapshot lists a file twice")
         if (snapshot_id, list(files)) != (self._snapshot_id, self._files):
-            self._snapshot_id, self._files = snapshot_id, list(files)
             self._fail_if_told()
+            self._snapshot_id, self._files = snapshot_id, list(files)
             self._data = [bytearray() for _ in files]
 
     def wanted(self) -> tuple[int, int, int] | None:
