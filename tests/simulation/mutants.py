@@ -45,7 +45,6 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     members.StrangersVote,
     members.TwoChangesAtOnce,
     members.ChangesTooEarly,
-    members.KeepsLostMembership,
     members.GoesOnRemoved,
     members.NeverToldRemoved,
     members.BelievesRemovalAtOnce,

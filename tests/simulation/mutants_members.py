@@ -65,18 +65,6 @@ class ChangesTooEarly(Engine):
         return self._change is None
 
 
-class KeepsLostMembership(Engine):
-    """A membership that was cut off the log is still gone by."""
-
-    def _cut_tail(self, index: int) -> None:
-        kept = list(self._memberships)
-        self._memberships = [pair for pair in kept if pair[0] < index]
-        super()._cut_tail(index)
-        self._memberships = kept
-        if kept:
-            self._adopt_membership(kept[-1][1])
-
-
 class GoesOnRemoved(Engine):
     """A node that was removed goes on."""
 

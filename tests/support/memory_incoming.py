@@ -69,6 +69,7 @@ class MemoryIncoming:
             raise ValueError("a snapshot lists a file twice")
         if (snapshot_id, list(files)) != (self._snapshot_id, self._files):
             self._fail_if_told()
+            self._fail_if_told()
             self._snapshot_id, self._files = snapshot_id, list(files)
             self._data = [bytearray() for _ in files]
 
