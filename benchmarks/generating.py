@@ -19,7 +19,7 @@ from benchmarks.load import Outcome, Task
 from benchmarks.peers.interface import BenchmarkError, Peer
 from benchmarks.processes import as_user, cpu_seconds
 from benchmarks.samples import CLIENT_CPU, FAILED, P50, P99, RATE, SERVER_CPU
-from benchmarks.statistics import percentile
+from benchmarks.spreads import percentile
 
 _ROOT = Path(__file__).resolve().parents[1]
 _GRACE_SECONDS = 60.0

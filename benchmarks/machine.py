@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.statistics import percentile
+from benchmarks.spreads import percentile
 
 _SYNCS = 200
 _SYNC_BYTES = 4096

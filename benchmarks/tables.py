@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks.samples import CLIENT_CPU, FAILED, P50, P99, RATE, SERVER_CPU, Results
-from benchmarks.statistics import Spread, ratio, spread
+from benchmarks.spreads import Spread, ratio, spread
 
 OURS = "namestore"
 NOTHING = ""

@@ -23,7 +23,7 @@ from benchmarks.peers.interface import OWNER, BenchmarkError, Peer
 from benchmarks.peers.namestore import Namestore
 from benchmarks.processes import Servers, as_user, cpu_seconds, find_program
 from benchmarks.samples import P50, P99, RATE, SERVER_CPU
-from benchmarks.statistics import percentile
+from benchmarks.spreads import percentile
 from benchmarks.workloads.context import Context, in_turn
 from namestore.localcluster.ports import HOST, free_ports
 from namestore.v1 import registry_pb2

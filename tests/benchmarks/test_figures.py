@@ -8,7 +8,7 @@ from benchmarks.generating import figures
 from benchmarks.load import Outcome
 from benchmarks.peers.interface import BenchmarkError
 from benchmarks.samples import CLIENT_CPU, FAILED, P50, P99, RATE, SERVER_CPU
-from benchmarks.statistics import Spread, percentile, ratio, spread
+from benchmarks.spreads import Spread, percentile, ratio, spread
 from benchmarks.workloads.context import in_turn
 from benchmarks.workloads.outage import longest_gap
 from benchmarks.workloads.unary import rate_of

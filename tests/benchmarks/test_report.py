@@ -20,7 +20,7 @@ from benchmarks.samples import (
     Results,
     Sample,
 )
-from benchmarks.statistics import spread
+from benchmarks.spreads import spread
 from benchmarks.tables import losses, number, show
 
 
