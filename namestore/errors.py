@@ -9,8 +9,9 @@ The first split answers what a caller needs to know first: *did it happen?*
     │   ├── NameNotFound
     │   ├── NotOwner
     │   ├── StaleFence
+    │   ├── OwnerLimit          the new owner has as many names there as may be
     │   ├── RevisionCompacted
-    │   ├── ChangeUnderWay      one change of the cluster at a time
+    │   ├── ChangeUnderWay      one change of the cluster, or of a policy, at a time
     │   ├── NameTaken           (client) the slug that was asked for was not granted
     │   └── SlugsExhausted      (client) every attempt met a name that was taken
     ├── AccessDenied            never applied; who you are, or what you may do
@@ -87,9 +88,18 @@ class NotOwner(Refused):
 
 
 class StaleFence(Refused):
-    """The name was registered anew since the caller's `create_revision`."""
+    """The name was registered anew since the caller's `create_revision`.
+
+    Of a namespace: another policy is in force than the one that was to be replaced.
+    """
 
     REASON = "STALE_FENCE"
+
+
+class OwnerLimit(Refused):
+    """The new owner has as many names in the namespace as its policy allows."""
+
+    REASON = "OWNER_LIMIT"
 
 
 class RevisionCompacted(Refused):
@@ -111,7 +121,7 @@ class NameTaken(Refused):
 
 
 class ChangeUnderWay(Refused):
-    """Another change of the cluster's membership or leadership is not finished yet."""
+    """Another change of the cluster, or of a namespace's policy, is not finished yet."""
 
     REASON = "CHANGE_UNDER_WAY"
 

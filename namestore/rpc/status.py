@@ -38,6 +38,7 @@ STATUS_OF_ERROR: dict[type[errors.NamestoreError], grpc.StatusCode] = {
     errors.NameNotFound: grpc.StatusCode.NOT_FOUND,
     errors.NotOwner: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StaleFence: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.OwnerLimit: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ChangeUnderWay: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RevisionCompacted: grpc.StatusCode.OUT_OF_RANGE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,

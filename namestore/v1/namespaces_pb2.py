@@ -24,27 +24,37 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnamestore/v1/namespaces.proto\x12\x0cnamestore.v1\"1\n\tNamespace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0epolicy_version\x18\x02 \x01(\x04\"U\n\x13PutNamespaceRequest\x12*\n\tnamespace\x18\x01 \x01(\x0b\x32\x17.namestore.v1.Namespace\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"B\n\x14PutNamespaceResponse\x12*\n\tnamespace\x18\x01 \x01(\x0b\x32\x17.namestore.v1.Namespace\"#\n\x13GetNamespaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"B\n\x14GetNamespaceResponse\x12*\n\tnamespace\x18\x01 \x01(\x0b\x32\x17.namestore.v1.Namespace\"\x17\n\x15ListNamespacesRequest\"E\n\x16ListNamespacesResponse\x12+\n\nnamespaces\x18\x01 \x03(\x0b\x32\x17.namestore.v1.Namespace2\x97\x02\n\nNamespaces\x12U\n\x0cPutNamespace\x12!.namestore.v1.PutNamespaceRequest\x1a\".namestore.v1.PutNamespaceResponse\x12U\n\x0cGetNamespace\x12!.namestore.v1.GetNamespaceRequest\x1a\".namestore.v1.GetNamespaceResponse\x12[\n\x0eListNamespaces\x12#.namestore.v1.ListNamespacesRequest\x1a$.namestore.v1.ListNamespacesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnamestore/v1/namespaces.proto\x12\x0cnamestore.v1\"A\n\x08HoldBack\x12\x0f\n\x07percent\x18\x01 \x01(\r\x12\x11\n\tminimum_s\x18\x02 \x01(\x04\x12\x11\n\tmaximum_s\x18\x03 \x01(\x04\"\xc9\x03\n\x06Policy\x12-\n\x07profile\x18\x01 \x01(\x0e\x32\x1c.namestore.v1.Policy.Profile\x12\x12\n\nlength_min\x18\x02 \x01(\r\x12\x12\n\nlength_max\x18\x03 \x01(\r\x12\x0f\n\x07squeeze\x18\x04 \x01(\x08\x12\x13\n\x0blook_alikes\x18\x05 \x01(\x08\x12\x10\n\x08reserved\x18\x06 \x03(\t\x12\x18\n\x10reserved_shipped\x18\x07 \x01(\x08\x12)\n\thold_back\x18\x08 \x01(\x0b\x32\x16.namestore.v1.HoldBack\x12\x1d\n\x15redirect_after_rename\x18\t \x01(\x08\x12\x1b\n\x13names_per_owner_max\x18\n \x01(\r\x12\x1d\n\x15reservation_default_s\x18\x0b \x01(\x04\x12\x1d\n\x15reservation_longest_s\x18\x0c \x01(\x04\x12\x19\n\x11\x65mail_tag_domains\x18\r \x03(\t\x12\x1d\n\x15\x65mail_dotless_domains\x18\x0e \x03(\t\"7\n\x07Profile\x12\t\n\x05\x45XACT\x10\x00\x12\x08\n\x04SLUG\x10\x01\x12\x0c\n\x08USERNAME\x10\x02\x12\t\n\x05\x45MAIL\x10\x03\"\xb7\x01\n\tNamespace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0epolicy_version\x18\x02 \x01(\x04\x12$\n\x06policy\x18\x03 \x01(\x0b\x32\x14.namestore.v1.Policy\x12\x17\n\x0fpending_version\x18\x04 \x01(\x04\x12,\n\x0epending_policy\x18\x05 \x01(\x0b\x32\x14.namestore.v1.Policy\x12\x17\n\x0fpending_through\x18\x06 \x01(\t\"\x83\x01\n\x13PutNamespaceRequest\x12*\n\tnamespace\x18\x01 \x01(\x0b\x32\x17.namestore.v1.Namespace\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x04\x12\x12\n\ncheck_only\x18\x04 \x01(\x08\"\xc0\x01\n\x0ePolicyConflict\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.namestore.v1.PolicyConflict.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05other\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"O\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07INVALID\x10\x01\x12\t\n\x05MOVED\x10\x02\x12\t\n\x05\x45QUAL\x10\x03\x12\x0e\n\nLOOK_ALIKE\x10\x04\"\x9d\x01\n\x14PutNamespaceResponse\x12*\n\tnamespace\x18\x01 \x01(\x0b\x32\x17.namestore.v1.Namespace\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12/\n\tconflicts\x18\x03 \x03(\x0b\x32\x1c.namestore.v1.PolicyConflict\x12\x16\n\x0e\x63onflict_count\x18\x04 \x01(\x04\"#\n\x13GetNamespaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"B\n\x14GetNamespaceResponse\x12*\n\tnamespace\x18\x01 \x01(\x0b\x32\x17.namestore.v1.Namespace\"\x17\n\x15ListNamespacesRequest\"E\n\x16ListNamespacesResponse\x12+\n\nnamespaces\x18\x01 \x03(\x0b\x32\x17.namestore.v1.Namespace2\x97\x02\n\nNamespaces\x12U\n\x0cPutNamespace\x12!.namestore.v1.PutNamespaceRequest\x1a\".namestore.v1.PutNamespaceResponse\x12U\n\x0cGetNamespace\x12!.namestore.v1.GetNamespaceRequest\x1a\".namestore.v1.GetNamespaceResponse\x12[\n\x0eListNamespaces\x12#.namestore.v1.ListNamespacesRequest\x1a$.namestore.v1.ListNamespacesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'namestore.v1.namespaces_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NAMESPACE']._serialized_start=47
-  _globals['_NAMESPACE']._serialized_end=96
-  _globals['_PUTNAMESPACEREQUEST']._serialized_start=98
-  _globals['_PUTNAMESPACEREQUEST']._serialized_end=183
-  _globals['_PUTNAMESPACERESPONSE']._serialized_start=185
-  _globals['_PUTNAMESPACERESPONSE']._serialized_end=251
-  _globals['_GETNAMESPACEREQUEST']._serialized_start=253
-  _globals['_GETNAMESPACEREQUEST']._serialized_end=288
-  _globals['_GETNAMESPACERESPONSE']._serialized_start=290
-  _globals['_GETNAMESPACERESPONSE']._serialized_end=356
-  _globals['_LISTNAMESPACESREQUEST']._serialized_start=358
-  _globals['_LISTNAMESPACESREQUEST']._serialized_end=381
-  _globals['_LISTNAMESPACESRESPONSE']._serialized_start=383
-  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=452
-  _globals['_NAMESPACES']._serialized_start=455
-  _globals['_NAMESPACES']._serialized_end=734
+  _globals['_HOLDBACK']._serialized_start=47
+  _globals['_HOLDBACK']._serialized_end=112
+  _globals['_POLICY']._serialized_start=115
+  _globals['_POLICY']._serialized_end=572
+  _globals['_POLICY_PROFILE']._serialized_start=517
+  _globals['_POLICY_PROFILE']._serialized_end=572
+  _globals['_NAMESPACE']._serialized_start=575
+  _globals['_NAMESPACE']._serialized_end=758
+  _globals['_PUTNAMESPACEREQUEST']._serialized_start=761
+  _globals['_PUTNAMESPACEREQUEST']._serialized_end=892
+  _globals['_POLICYCONFLICT']._serialized_start=895
+  _globals['_POLICYCONFLICT']._serialized_end=1087
+  _globals['_POLICYCONFLICT_KIND']._serialized_start=1008
+  _globals['_POLICYCONFLICT_KIND']._serialized_end=1087
+  _globals['_PUTNAMESPACERESPONSE']._serialized_start=1090
+  _globals['_PUTNAMESPACERESPONSE']._serialized_end=1247
+  _globals['_GETNAMESPACEREQUEST']._serialized_start=1249
+  _globals['_GETNAMESPACEREQUEST']._serialized_end=1284
+  _globals['_GETNAMESPACERESPONSE']._serialized_start=1286
+  _globals['_GETNAMESPACERESPONSE']._serialized_end=1352
+  _globals['_LISTNAMESPACESREQUEST']._serialized_start=1354
+  _globals['_LISTNAMESPACESREQUEST']._serialized_end=1377
+  _globals['_LISTNAMESPACESRESPONSE']._serialized_start=1379
+  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=1448
+  _globals['_NAMESPACES']._serialized_start=1451
+  _globals['_NAMESPACES']._serialized_end=1730
 # @@protoc_insertion_point(module_scope)

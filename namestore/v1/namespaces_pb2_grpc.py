@@ -55,19 +55,31 @@ class NamespacesServicer:
     """Missing associated documentation comment in .proto file."""
 
     def PutNamespace(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Gives a namespace a policy, or another one. The names it has are judged first: if some could
+        not stay as they are, nothing is changed and they are listed (`accepted` = false).
+
+        A policy that needs names to be looked at is *pending* until that is done, which may take
+        minutes; the answer comes when it is in force, or at the caller's deadline with
+        `namespace.pending_version` set. The nodes go on by themselves, also after a crash; GetNamespace
+        tells how far they are. Meanwhile a registration must satisfy both policies.
+
+        Idempotent under `request_id`. Errors: INVALID_ARGUMENT for a policy that cannot be, STALE_FENCE
+        if `expected_version` is not the version in force, CHANGE_UNDER_WAY while another is pending.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNamespace(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Where a namespace stands. One that nobody gave a policy is answered with version 0.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNamespaces(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Every namespace that has a policy, or a pending one, in byte order.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -4,8 +4,9 @@ isort:skip_file
 The registry of unique names: ask whether a name is free and take it, in one atomic step.
 
 A name is `<namespace>:<label>`, split at the first colon. The namespace matches
-`[a-z][a-z0-9-]{0,31}`; the label is 1 to 512 bytes of UTF-8 once canonical (NFC) and holds no
-control, surrogate or unassigned code point. Anything else is refused with INVALID_NAME.
+`[a-z][a-z0-9-]{0,31}`; the label is 1 to 512 bytes of UTF-8 once canonical and holds no control,
+surrogate or unassigned code point. Anything else is refused with INVALID_NAME. The canonical
+form is NFC, or what the namespace's policy makes of it: see the service Namespaces.
 
 Any node takes any call. Every error carries a google.rpc.ErrorInfo (domain "namestore") whose
 `reason` is one of ErrorReason below; the text is for people and may change.
@@ -47,7 +48,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOT_OWNER: _ErrorReason.ValueType  # 4
     """FAILED_PRECONDITION. Somebody else holds the name."""
     ERROR_REASON_STALE_FENCE: _ErrorReason.ValueType  # 5
-    """FAILED_PRECONDITION. The name was registered anew since the caller's `create_revision`."""
+    """FAILED_PRECONDITION. The name was registered anew since the caller's `create_revision`; of
+    PutNamespace: another policy is in force than the one that was to be replaced.
+    """
     ERROR_REASON_NO_QUORUM: _ErrorReason.ValueType  # 6
     """UNAVAILABLE. Certainly not applied: this node reaches no majority. Retry, here or elsewhere."""
     ERROR_REASON_NO_LEADER: _ErrorReason.ValueType  # 7
@@ -67,7 +70,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 14
     """UNAVAILABLE. Certainly not applied: this node is draining before it stops. Retry elsewhere."""
     ERROR_REASON_CHANGE_UNDER_WAY: _ErrorReason.ValueType  # 15
-    """FAILED_PRECONDITION. Another change of the cluster is not finished: ask again later."""
+    """FAILED_PRECONDITION. Another change of the cluster, or of the namespace's policy, is not
+    finished: ask again later.
+    """
+    ERROR_REASON_OWNER_LIMIT: _ErrorReason.ValueType  # 16
+    """FAILED_PRECONDITION. The new owner has as many names there as the namespace's policy allows."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the google.rpc.ErrorInfo in the status details, spelled as here without the
@@ -84,7 +91,9 @@ ERROR_REASON_NAME_NOT_FOUND: ErrorReason.ValueType  # 3
 ERROR_REASON_NOT_OWNER: ErrorReason.ValueType  # 4
 """FAILED_PRECONDITION. Somebody else holds the name."""
 ERROR_REASON_STALE_FENCE: ErrorReason.ValueType  # 5
-"""FAILED_PRECONDITION. The name was registered anew since the caller's `create_revision`."""
+"""FAILED_PRECONDITION. The name was registered anew since the caller's `create_revision`; of
+PutNamespace: another policy is in force than the one that was to be replaced.
+"""
 ERROR_REASON_NO_QUORUM: ErrorReason.ValueType  # 6
 """UNAVAILABLE. Certainly not applied: this node reaches no majority. Retry, here or elsewhere."""
 ERROR_REASON_NO_LEADER: ErrorReason.ValueType  # 7
@@ -104,7 +113,11 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 13
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 14
 """UNAVAILABLE. Certainly not applied: this node is draining before it stops. Retry elsewhere."""
 ERROR_REASON_CHANGE_UNDER_WAY: ErrorReason.ValueType  # 15
-"""FAILED_PRECONDITION. Another change of the cluster is not finished: ask again later."""
+"""FAILED_PRECONDITION. Another change of the cluster, or of the namespace's policy, is not
+finished: ask again later.
+"""
+ERROR_REASON_OWNER_LIMIT: ErrorReason.ValueType  # 16
+"""FAILED_PRECONDITION. The new owner has as many names there as the namespace's policy allows."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 class _Refusal:
@@ -117,24 +130,44 @@ class _RefusalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal.Value
     TAKEN: _Refusal.ValueType  # 1
     """Somebody holds the name: see `record`."""
     RESERVED_WORD: _Refusal.ValueType  # 2
-    """The namespace's policy keeps the word back."""
+    """The namespace's policy keeps the word back: see `in_way`."""
     CONFUSABLE: _Refusal.ValueType  # 3
-    """It looks like a name that is held: see `record`."""
+    """It has the look of a name that is held (or its letters, where the policy squeezes): see
+    `record`; or that of another name of the same request: see `in_way`.
+    """
     HELD_BACK: _Refusal.ValueType  # 4
-    """Released a short time ago; only its last owner may take it now."""
+    """Given back a short time ago, it or, as `in_way`, a name that looks like it: only its last owner
+    may take it before `until`.
+    """
+    OWNER_LIMIT: _Refusal.ValueType  # 5
+    """The owner has as many names in the namespace as its policy allows."""
+    INVALID_BY_POLICY: _Refusal.ValueType  # 6
+    """The namespace's policy takes no such name: see `policy_reason` and `message`. A name that no
+    namespace takes is INVALID_NAME, an error.
+    """
 
 class Refusal(_Refusal, metaclass=_RefusalEnumTypeWrapper):
-    """Why a Register was refused."""
+    """Why a name was not granted, to a Register or to a Rename."""
 
 REFUSAL_UNSPECIFIED: Refusal.ValueType  # 0
 TAKEN: Refusal.ValueType  # 1
 """Somebody holds the name: see `record`."""
 RESERVED_WORD: Refusal.ValueType  # 2
-"""The namespace's policy keeps the word back."""
+"""The namespace's policy keeps the word back: see `in_way`."""
 CONFUSABLE: Refusal.ValueType  # 3
-"""It looks like a name that is held: see `record`."""
+"""It has the look of a name that is held (or its letters, where the policy squeezes): see
+`record`; or that of another name of the same request: see `in_way`.
+"""
 HELD_BACK: Refusal.ValueType  # 4
-"""Released a short time ago; only its last owner may take it now."""
+"""Given back a short time ago, it or, as `in_way`, a name that looks like it: only its last owner
+may take it before `until`.
+"""
+OWNER_LIMIT: Refusal.ValueType  # 5
+"""The owner has as many names in the namespace as its policy allows."""
+INVALID_BY_POLICY: Refusal.ValueType  # 6
+"""The namespace's policy takes no such name: see `policy_reason` and `message`. A name that no
+namespace takes is INVALID_NAME, an error.
+"""
 Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
 
 class _Consistency:
@@ -233,7 +266,11 @@ class RegisterRequest(_message.Message):
     """At most 1 KiB."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """Makes a reservation that ends by itself unless confirmed. Absent: permanent."""
+        """Makes a reservation that ends by itself unless confirmed. Absent: permanent. Zero: as long as
+        the namespace's policy says, 10 minutes where it says nothing. One longer than the policy's
+        longest (7 days where it says nothing) lasts that long: see `record.expire_time`. In whole
+        milliseconds, rounded up.
+        """
 
     def __init__(
         self,
@@ -260,15 +297,33 @@ class RegisterResponse(_message.Message):
     REFUSAL_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    IN_WAY_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    POLICY_REASON_FIELD_NUMBER: _builtins.int
     registered: _builtins.bool
     """True for exactly one request per holding of a name, and for every retry of that request."""
     refusal: Global___Refusal.ValueType
     """Unset when registered."""
     revision: _builtins.int
     """The registry's revision after this request was decided."""
+    in_way: _builtins.str
+    """What is in the way, where it may be told and `record` does not say it: a name, or the reserved
+    word as the policy writes it.
+    """
+    message: _builtins.str
+    """RESERVED_WORD, INVALID_BY_POLICY: a sentence for people; may change."""
+    policy_reason: _builtins.str
+    """INVALID_BY_POLICY: EMPTY, TOO_SHORT, TOO_LONG, FORBIDDEN_CHARACTER, BAD_FORM, MIXED_SCRIPTS,
+    NOTHING_VISIBLE or NOT_STABLE; more may come.
+    """
     @_builtins.property
     def record(self) -> Global___NameRecord:
         """The new record, or the one in the way."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """HELD_BACK: when anybody may take it, in the log's time."""
 
     def __init__(
         self,
@@ -277,10 +332,14 @@ class RegisterResponse(_message.Message):
         refusal: Global___Refusal.ValueType = ...,
         record: Global___NameRecord | None = ...,
         revision: _builtins.int = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        in_way: _builtins.str = ...,
+        message: _builtins.str = ...,
+        policy_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "refusal", b"refusal", "registered", b"registered", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_way", b"in_way", "message", b"message", "policy_reason", b"policy_reason", "record", b"record", "refusal", b"refusal", "registered", b"registered", "revision", b"revision", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -385,6 +444,7 @@ class LookupResponse(_message.Message):
     FOUND_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    REDIRECT_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
     revision: _builtins.int
     """The revision this answer reflects."""
@@ -392,16 +452,23 @@ class LookupResponse(_message.Message):
     def record(self) -> Global___NameRecord:
         """Set when found."""
 
+    @_builtins.property
+    def redirect(self) -> Global___NameRecord:
+        """Not found, but its last holder renamed it and the namespace's policy redirects: the record
+        under its present name, until somebody takes the old one.
+        """
+
     def __init__(
         self,
         *,
         found: _builtins.bool = ...,
         record: Global___NameRecord | None = ...,
         revision: _builtins.int = ...,
+        redirect: Global___NameRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "redirect", b"redirect"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "record", b"record", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "record", b"record", "redirect", b"redirect", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -556,16 +623,21 @@ class UpdateResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
     @_builtins.property
-    def record(self) -> Global___NameRecord: ...
+    def record(self) -> Global___NameRecord:
+        """As it is now. Handing it over keeps its `create_revision`."""
+
     def __init__(
         self,
         *,
         record: Global___NameRecord | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -578,19 +650,23 @@ class ConfirmRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CREATE_REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     owner: _builtins.str
     request_id: _builtins.bytes
+    create_revision: _builtins.int
+    """Optional fence, as in ReleaseRequest."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         owner: _builtins.str = ...,
         request_id: _builtins.bytes = ...,
+        create_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_revision", b"create_revision", "name", b"name", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -601,6 +677,8 @@ class ConfirmResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
     @_builtins.property
     def record(self) -> Global___NameRecord:
         """No longer expiring."""
@@ -609,10 +687,11 @@ class ConfirmResponse(_message.Message):
         self,
         *,
         record: Global___NameRecord | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -626,10 +705,13 @@ class RenameRequest(_message.Message):
     TO_NAME_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CREATE_REVISION_FIELD_NUMBER: _builtins.int
     from_name: _builtins.str
     to_name: _builtins.str
     owner: _builtins.str
     request_id: _builtins.bytes
+    create_revision: _builtins.int
+    """Optional fence on the holding of `from_name`, as in ReleaseRequest."""
     def __init__(
         self,
         *,
@@ -637,10 +719,11 @@ class RenameRequest(_message.Message):
         to_name: _builtins.str = ...,
         owner: _builtins.str = ...,
         request_id: _builtins.bytes = ...,
+        create_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_name", b"from_name", "owner", b"owner", "request_id", b"request_id", "to_name", b"to_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_revision", b"create_revision", "from_name", b"from_name", "owner", b"owner", "request_id", b"request_id", "to_name", b"to_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -653,23 +736,40 @@ class RenameResponse(_message.Message):
     RENAMED_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    IN_WAY_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    POLICY_REASON_FIELD_NUMBER: _builtins.int
     renamed: _builtins.bool
     refusal: Global___Refusal.ValueType
     """Unset when renamed."""
+    revision: _builtins.int
+    """These are as in RegisterResponse."""
+    in_way: _builtins.str
+    message: _builtins.str
+    policy_reason: _builtins.str
     @_builtins.property
     def record(self) -> Global___NameRecord:
         """The record under the new name, or the one in the way."""
 
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
         renamed: _builtins.bool = ...,
         record: Global___NameRecord | None = ...,
         refusal: Global___Refusal.ValueType = ...,
+        revision: _builtins.int = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        in_way: _builtins.str = ...,
+        message: _builtins.str = ...,
+        policy_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "refusal", b"refusal", "renamed", b"renamed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_way", b"in_way", "message", b"message", "policy_reason", b"policy_reason", "record", b"record", "refusal", b"refusal", "renamed", b"renamed", "revision", b"revision", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -775,7 +875,19 @@ class Event(_message.Message):
         UPDATED: Event._Kind.ValueType  # 3
         CONFIRMED: Event._Kind.ValueType  # 4
         EXPIRED: Event._Kind.ValueType  # 5
+        """A reservation was over and was not confirmed."""
         RENAMED: Event._Kind.ValueType  # 6
+        """The new name, taken by a rename; `other_name` is the old one."""
+        RENAMED_AWAY: Event._Kind.ValueType  # 7
+        """The old name, let go of by a rename; `other_name` is the new one."""
+        HANDED_OVER: Event._Kind.ValueType  # 8
+        """An update that changed the owner."""
+        POLICY_PENDING: Event._Kind.ValueType  # 9
+        """Of a namespace, as are the next two: a policy is being carried over the names that exist."""
+        POLICY_ACTIVE: Event._Kind.ValueType  # 10
+        """It is in force."""
+        POLICY_ABANDONED: Event._Kind.ValueType  # 11
+        """It was dropped; the one before stays."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: Event.Kind.ValueType  # 0
@@ -784,18 +896,41 @@ class Event(_message.Message):
     UPDATED: Event.Kind.ValueType  # 3
     CONFIRMED: Event.Kind.ValueType  # 4
     EXPIRED: Event.Kind.ValueType  # 5
+    """A reservation was over and was not confirmed."""
     RENAMED: Event.Kind.ValueType  # 6
+    """The new name, taken by a rename; `other_name` is the old one."""
+    RENAMED_AWAY: Event.Kind.ValueType  # 7
+    """The old name, let go of by a rename; `other_name` is the new one."""
+    HANDED_OVER: Event.Kind.ValueType  # 8
+    """An update that changed the owner."""
+    POLICY_PENDING: Event.Kind.ValueType  # 9
+    """Of a namespace, as are the next two: a policy is being carried over the names that exist."""
+    POLICY_ACTIVE: Event.Kind.ValueType  # 10
+    """It is in force."""
+    POLICY_ABANDONED: Event.Kind.ValueType  # 11
+    """It was dropped; the one before stays."""
 
     REVISION_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    OTHER_NAME_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
+    """One change, one revision; there is no gap between two events."""
     kind: Global___Event.Kind.ValueType
+    other_name: _builtins.str
+    """Of a rename: see the kind."""
+    namespace: _builtins.str
+    """Of a policy: whose."""
     @_builtins.property
-    def record(self) -> Global___NameRecord: ...
+    def record(self) -> Global___NameRecord:
+        """As the change left it; of a holding that ended, as it was. Absent: of a policy."""
+
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The log's time."""
+
     def __init__(
         self,
         *,
@@ -803,10 +938,12 @@ class Event(_message.Message):
         kind: Global___Event.Kind.ValueType = ...,
         record: Global___NameRecord | None = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        other_name: _builtins.str = ...,
+        namespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "record", b"record", "revision", b"revision", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "namespace", b"namespace", "other_name", b"other_name", "record", b"record", "revision", b"revision", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -817,15 +954,18 @@ class HistoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    consistency: Global___Consistency.ValueType
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: Global___Consistency.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -843,8 +983,15 @@ class HistoryResponse(_message.Message):
         FROM_TIME_FIELD_NUMBER: _builtins.int
         TO_TIME_FIELD_NUMBER: _builtins.int
         CREATE_REVISION_FIELD_NUMBER: _builtins.int
+        ENDED_BY_FIELD_NUMBER: _builtins.int
+        END_REVISION_FIELD_NUMBER: _builtins.int
         owner: _builtins.str
         create_revision: _builtins.int
+        """Of the holding. A name that was handed over has one for each owner, under one number."""
+        ended_by: Global___Event.Kind.ValueType
+        """What ended it: RELEASED, EXPIRED, RENAMED_AWAY or HANDED_OVER. Unspecified: still held."""
+        end_revision: _builtins.int
+        """The revision of that change. 0: still held."""
         @_builtins.property
         def from_time(self) -> _timestamp_pb2.Timestamp: ...
         @_builtins.property
@@ -858,26 +1005,36 @@ class HistoryResponse(_message.Message):
             from_time: _timestamp_pb2.Timestamp | None = ...,
             to_time: _timestamp_pb2.Timestamp | None = ...,
             create_revision: _builtins.int = ...,
+            ended_by: Global___Event.Kind.ValueType = ...,
+            end_revision: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["create_revision", b"create_revision", "from_time", b"from_time", "owner", b"owner", "to_time", b"to_time"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["create_revision", b"create_revision", "end_revision", b"end_revision", "ended_by", b"ended_by", "from_time", b"from_time", "owner", b"owner", "to_time", b"to_time"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     HOLDINGS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    OLDEST_REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The revision this answer reflects."""
+    oldest_revision: _builtins.int
+    """Holdings that ended before this revision are not known any more."""
     @_builtins.property
     def holdings(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryResponse.Holding]:
-        """Oldest first."""
+        """Oldest first. The newest 1000, where there are more."""
 
     def __init__(
         self,
         *,
         holdings: _abc.Iterable[Global___HistoryResponse.Holding] | None = ...,
+        revision: _builtins.int = ...,
+        oldest_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holdings", b"holdings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holdings", b"holdings", "oldest_revision", b"oldest_revision", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -136,21 +136,25 @@ class NameRegistryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Update(self, request, context):
-        """Changes the payload or hands the name to another owner.
+        """Changes the payload, hands the name to another owner, or both. NAME_NOT_FOUND, NOT_OWNER,
+        STALE_FENCE and OWNER_LIMIT (of the new owner) are errors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Confirm(self, request, context):
-        """Makes a reservation (a name registered with `ttl`) permanent.
+        """Makes a reservation (a name registered with `ttl`) permanent; of a permanent name it changes
+        nothing. One that ended before is NAME_NOT_FOUND, or NOT_OWNER if it is somebody else's by now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Rename(self, request, context):
-        """Takes `to_name` and gives `from_name` back, in one step.
+        """Takes `to_name` and gives `from_name` back, in one step; both are of one namespace or of two.
+        That `to_name` cannot be had is an answer (`renamed` = false); what is wrong with `from_name`
+        is an error: NAME_NOT_FOUND, NOT_OWNER, STALE_FENCE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

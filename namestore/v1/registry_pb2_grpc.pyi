@@ -4,8 +4,9 @@ isort:skip_file
 The registry of unique names: ask whether a name is free and take it, in one atomic step.
 
 A name is `<namespace>:<label>`, split at the first colon. The namespace matches
-`[a-z][a-z0-9-]{0,31}`; the label is 1 to 512 bytes of UTF-8 once canonical (NFC) and holds no
-control, surrogate or unassigned code point. Anything else is refused with INVALID_NAME.
+`[a-z][a-z0-9-]{0,31}`; the label is 1 to 512 bytes of UTF-8 once canonical and holds no control,
+surrogate or unassigned code point. Anything else is refused with INVALID_NAME. The canonical
+form is NFC, or what the namespace's policy makes of it: see the service Namespaces.
 
 Any node takes any call. Every error carries a google.rpc.ErrorInfo (domain "namestore") whose
 `reason` is one of ErrorReason below; the text is for people and may change.
@@ -54,11 +55,18 @@ class NameRegistryStub:
     Release: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ReleaseRequest, _registry_pb2.ReleaseResponse]
     """Gives a name back. NAME_NOT_FOUND, NOT_OWNER and STALE_FENCE are errors."""
     Update: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateRequest, _registry_pb2.UpdateResponse]
-    """Changes the payload or hands the name to another owner."""
+    """Changes the payload, hands the name to another owner, or both. NAME_NOT_FOUND, NOT_OWNER,
+    STALE_FENCE and OWNER_LIMIT (of the new owner) are errors.
+    """
     Confirm: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ConfirmRequest, _registry_pb2.ConfirmResponse]
-    """Makes a reservation (a name registered with `ttl`) permanent."""
+    """Makes a reservation (a name registered with `ttl`) permanent; of a permanent name it changes
+    nothing. One that ended before is NAME_NOT_FOUND, or NOT_OWNER if it is somebody else's by now.
+    """
     Rename: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RenameRequest, _registry_pb2.RenameResponse]
-    """Takes `to_name` and gives `from_name` back, in one step."""
+    """Takes `to_name` and gives `from_name` back, in one step; both are of one namespace or of two.
+    That `to_name` cannot be had is an answer (`renamed` = false); what is wrong with `from_name`
+    is an error: NAME_NOT_FOUND, NOT_OWNER, STALE_FENCE.
+    """
     List: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListRequest, _registry_pb2.ListResponse]
     """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
     Watch: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.Event]
@@ -93,11 +101,18 @@ class NameRegistryAsyncStub(NameRegistryStub):
     Release: _aio.UnaryUnaryMultiCallable[_registry_pb2.ReleaseRequest, _registry_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Gives a name back. NAME_NOT_FOUND, NOT_OWNER and STALE_FENCE are errors."""
     Update: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateRequest, _registry_pb2.UpdateResponse]  # type: ignore[assignment]
-    """Changes the payload or hands the name to another owner."""
+    """Changes the payload, hands the name to another owner, or both. NAME_NOT_FOUND, NOT_OWNER,
+    STALE_FENCE and OWNER_LIMIT (of the new owner) are errors.
+    """
     Confirm: _aio.UnaryUnaryMultiCallable[_registry_pb2.ConfirmRequest, _registry_pb2.ConfirmResponse]  # type: ignore[assignment]
-    """Makes a reservation (a name registered with `ttl`) permanent."""
+    """Makes a reservation (a name registered with `ttl`) permanent; of a permanent name it changes
+    nothing. One that ended before is NAME_NOT_FOUND, or NOT_OWNER if it is somebody else's by now.
+    """
     Rename: _aio.UnaryUnaryMultiCallable[_registry_pb2.RenameRequest, _registry_pb2.RenameResponse]  # type: ignore[assignment]
-    """Takes `to_name` and gives `from_name` back, in one step."""
+    """Takes `to_name` and gives `from_name` back, in one step; both are of one namespace or of two.
+    That `to_name` cannot be had is an answer (`renamed` = false); what is wrong with `from_name`
+    is an error: NAME_NOT_FOUND, NOT_OWNER, STALE_FENCE.
+    """
     List: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListRequest, _registry_pb2.ListResponse]  # type: ignore[assignment]
     """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
     Watch: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.Event]  # type: ignore[assignment]
@@ -165,7 +180,9 @@ class NameRegistryServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.UpdateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UpdateResponse, _abc.Awaitable[_registry_pb2.UpdateResponse]]:
-        """Changes the payload or hands the name to another owner."""
+        """Changes the payload, hands the name to another owner, or both. NAME_NOT_FOUND, NOT_OWNER,
+        STALE_FENCE and OWNER_LIMIT (of the new owner) are errors.
+        """
 
     @_abc_1.abstractmethod
     def Confirm(
@@ -173,7 +190,9 @@ class NameRegistryServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ConfirmRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ConfirmResponse, _abc.Awaitable[_registry_pb2.ConfirmResponse]]:
-        """Makes a reservation (a name registered with `ttl`) permanent."""
+        """Makes a reservation (a name registered with `ttl`) permanent; of a permanent name it changes
+        nothing. One that ended before is NAME_NOT_FOUND, or NOT_OWNER if it is somebody else's by now.
+        """
 
     @_abc_1.abstractmethod
     def Rename(
@@ -181,7 +200,10 @@ class NameRegistryServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.RenameRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.RenameResponse, _abc.Awaitable[_registry_pb2.RenameResponse]]:
-        """Takes `to_name` and gives `from_name` back, in one step."""
+        """Takes `to_name` and gives `from_name` back, in one step; both are of one namespace or of two.
+        That `to_name` cannot be had is an answer (`renamed` = false); what is wrong with `from_name`
+        is an error: NAME_NOT_FOUND, NOT_OWNER, STALE_FENCE.
+        """
 
     @_abc_1.abstractmethod
     def List(
