@@ -53,6 +53,9 @@ class Elections(Base):
             self._reset_election_deadline()
             if self.is_voter and self._may_take_part():
                 self._start_pre_vote()
+            elif self._is_left_out():
+                # Perhaps nobody speaks to us any more: the leader hears this, and does.
+                self._ask_for_votes(self.term + 1, pre_vote=True)
 
     def _quorum_answers(self, now: float) -> bool:
         horizon = now - self.settings.timing.election_max
@@ -85,13 +88,17 @@ class Elections(Base):
             self.node_id, self.settings.identity.initial, self._transport.hello_of
         )
 
+    def _is_left_out(self) -> bool:
+        """A layer above knows whether this node was a voter, and may be none any more."""
+        return False
+
     # -- asking -----------------------------------------------------------------------------
 
     def _start_pre_vote(self) -> None:
         self._set_role(Role.CANDIDATE, None)
         self._pre_voting = True
         self._votes = {self.node_id}
-        self._ask_for_votes(self.term + 1, transfer=False)
+        self._ask_for_votes(self.term + 1, pre_vote=True)
         self._count_votes()
 
     def _start_election(self, *, transfer: bool) -> None:
@@ -100,16 +107,16 @@ class Elections(Base):
         self._set_term(self.term + 1, self.node_id)
         self._reset_election_deadline()
         self._votes = {self.node_id}
-        self._ask_for_votes(self.term, transfer=transfer)
+        self._ask_for_votes(self.term, pre_vote=False, transfer=transfer)
         self._count_votes()
 
-    def _ask_for_votes(self, term: int, *, transfer: bool) -> None:
+    def _ask_for_votes(self, term: int, *, pre_vote: bool, transfer: bool = False) -> None:
         message: Message = {
             "type": "request_vote",
             "term": term,
             "last_log_index": self._log.last_index,
             "last_log_term": self._log.last_term,
-            "pre_vote": self._pre_voting,
+            "pre_vote": pre_vote,
             "transfer": transfer,
         }
         for peer in self.peers:

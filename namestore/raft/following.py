@@ -196,6 +196,13 @@ class Following(Elections):
                 self._drop_node(node)
                 self._add_node(node)
 
+    def _is_left_out(self) -> bool:
+        """The membership agreed on counts this node, and a newer one in its log does not."""
+        incarnation = self.settings.identity.incarnation
+        agreed = [m for index, m in self._memberships if index <= self.commit_index]
+        counted = bool(agreed) and agreed[-1].is_voter(self.node_id, incarnation)
+        return counted and not self.is_voter
+
     def _learn_memberships(self, entries: list[LogEntry]) -> None:
         for entry in entries:
             if entry.command[0] == KIND_MEMBERSHIP:

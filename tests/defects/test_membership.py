@@ -135,6 +135,28 @@ def test_a_leader_that_our_membership_lacks_is_heard() -> None:
     assert cluster.engines["a"].membership.get("b") is not None
 
 
+def test_who_saw_its_own_removal_begin_asks_what_became_of_it() -> None:
+    """A removed node has the entry, and was cut off before it heard that this is committed. The
+    leader has long stopped telling it: it asks, is told, and stops."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.settle()
+    cluster.engines["a"].order(Remove("c"), 10**6, lambda _: None)
+    cluster.turn("a")
+    cluster.deliver("a", "c")
+    cluster.isolate("c")
+    assert cluster.engines["c"].membership.get("c") is None
+    cluster.settle(among="ab", seconds=60)
+    assert cluster.engines["a"].agreed_membership.get("c") is None
+    assert not cluster.engines["c"].removed
+    cluster.rejoin("c")
+    cluster.settle()
+    cluster.turn("c", campaign=True)
+    cluster.settle()
+    assert cluster.engines["c"].removed
+
+
 def test_a_disk_is_not_taken_for_the_one_that_was_removed() -> None:
     """A node that comes back on a new disk replays how an earlier one was added and removed: that
     was not its own removal. It hears entry by entry, and knows of nothing newer."""

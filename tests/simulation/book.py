@@ -110,8 +110,7 @@ class Book:
     def left_behind(self, hosts: list[Any]) -> list[str]:
         """Those who count no more and do not know it, or go on although they learned it.
 
-        Who knows no leader by name asks in vain, and who has heard of its removal, not yet that it
-        is committed, asks nobody: these are left out.
+        Who knows no leader by name asks in vain: these are left out.
         """
         newest = self.newest
         found: list[str] = []
@@ -128,8 +127,7 @@ class Book:
                 stays = self._counted.get(disk) == host.lives
             else:
                 believes = self.in_force(host.log)
-                asks = disk in believes.voters.items()
-                stays = asks and leader is not None and leader.node_id in believes.members
+                stays = leader is not None and leader.node_id in believes.members
             if stays:
                 found.append(host.node_id)
         return found
