@@ -7,12 +7,12 @@ first. Within a chunk revisions follow each other, so none is written down.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from namestore.core.packing import check_types, pack, unpack_fields
 from namestore.core.records import Record, decode_record
+from namestore.core.value import value
 from namestore.errors import InvariantViolation
 
 EVENTS_FORMAT = 1
@@ -48,7 +48,7 @@ _KINDS = frozenset(EventKind)
 EventFields = tuple[EventKind, str, bytes] | tuple[EventKind, str, bytes, str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """One change of the registry.
 
@@ -69,7 +69,7 @@ class Event:
     other: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Holding:
     """Who held a name, from when to when, in log time.
 

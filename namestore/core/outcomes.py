@@ -5,12 +5,12 @@ A decision that says nothing new is written in the first format, as it always wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from namestore.core.packing import pack, unpack_fields
 from namestore.core.records import Record, decode_record, encode_record
+from namestore.core.value import value
 from namestore.errors import InvariantViolation
 
 OUTCOME_FORMAT = 2
@@ -48,7 +48,7 @@ _VERDICTS = frozenset(Verdict)
 _PLAIN_VERDICTS_END = Verdict.REQUEST_ID_REUSED
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """How one name of a command fared.
 

@@ -7,10 +7,11 @@ that says nothing new keeps the format, and so the bytes, that it always had.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from namestore.core.commands.values import UniqueKey
 from namestore.core.packing import check_types, pack, unpack_fields
+from namestore.core.value import value
 from namestore.errors import InvariantViolation
 
 RECORD_FORMAT = 2
@@ -22,7 +23,7 @@ _TYPES = (*_PLAIN_TYPES, int, tuple, bool, int, int)
 _HELD_BACK_TYPES = (int, str, int, int, tuple, str, int)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """Who holds a name, and since when.
 
@@ -130,7 +131,7 @@ def decode_record(name: str, data: bytes) -> Record:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeldBack:
     """What is left of a holding that ended.
 

@@ -40,6 +40,7 @@ _DAMAGE = ("Corruption", "Invalid argument", "Not implemented", "No such file")
 # How many keys a scan reads at a time: few at first, since most want few.
 _SCAN_FIRST, _SCAN_NEXT = 16, 512
 _STALL_S_MAX = 60.0
+_MEMTABLE_BLOOM_RATIO = 0.01
 _STALL_POLL_S = 0.002
 # While a copy is checked: between two portions of keys.
 _CHECK_PAUSE_S = 0.0005
@@ -88,10 +89,11 @@ def write(
     directory: Path,
     changes: Mapping[bytes, bytes | None],
     lock: threading.Lock,
-) -> None:
+) -> int:
     """Makes changes in one atomic step, visible on return and durable with the next flush.
 
-    `lock` is held while they become visible, and not while RocksDB makes us wait.
+    `lock` is held while they become visible, and not while RocksDB makes us wait. Returns the size
+    of the changes in bytes.
 
     Raises:
         DiskFailed: Whether they were made is not known.
@@ -105,9 +107,10 @@ def write(
     while True:
         try:
             batch = _batch(changes)  # a new one each time: writing consumes it
+            size: int = batch.size_in_bytes()
             with lock:
                 database.write(batch, options)
-            return
+            return size
         except Exception as error:
             if _STALLED not in str(error) or time.monotonic() > deadline:
                 raise failed(directory, "changing the state", error) from error
@@ -116,11 +119,12 @@ def write(
 
 def _batch(changes: Mapping[bytes, bytes | None]) -> WriteBatch:
     batch = WriteBatch(raw_mode=True)
+    put = batch.put
     for key, value in changes.items():
         if value is None:
             batch.delete(key)
         else:
-            batch.put(key, value)
+            put(key, value)
     return batch
 
 
@@ -275,6 +279,12 @@ def _options(limits: StateLimits, create: bool) -> Options:
     # Twice what begins a flush: ours comes first, so that we know what it covers.
     options.set_write_buffer_size(2 * limits.memtable_bytes)
     options.set_db_write_buffer_size(limits.memtables_max * limits.memtable_bytes)
+    # As for files: absent names are known without a walk through what is in memory. About
+    # twenty bits a key, as much of the buffer as is used before our flush comes.
+    options.set_memtable_prefix_bloom_ratio(_MEMTABLE_BLOOM_RATIO)
+    options.set_memtable_whole_key_filtering(True)
+    # One thread writes.
+    options.set_allow_concurrent_memtable_write(False)
     options.set_max_write_buffer_number(limits.memtables_max)
     options.set_level_zero_slowdown_writes_trigger(40)
     options.set_level_zero_stop_writes_trigger(60)

@@ -168,12 +168,9 @@ class RocksState:
         self._check_usable()
         generation = self._generation
         with self._noting_failure():
-            rocks.write(generation.database, generation.directory, changes, self._visible)
+            size = rocks.write(generation.database, generation.directory, changes, self._visible)
             generation.meta = meta
-            self._unflushed_bytes += sum(
-                len(key) + len(value or b"") + _CHANGE_OVERHEAD_BYTES
-                for key, value in changes.items()
-            )
+            self._unflushed_bytes += size + _CHANGE_OVERHEAD_BYTES * len(changes)
             self._flush_when_large(generation)
 
     def flush(self) -> None:

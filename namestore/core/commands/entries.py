@@ -7,17 +7,17 @@ feed while it applies, which a node that only knows version 1 would not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from namestore.core.commands.fields import TIME_MS_MAX
 from namestore.core.packing import pack, unpack_fields
+from namestore.core.value import value
 from namestore.errors import InvariantViolation
 
 ENTRY_VERSION = 2
 _VERSIONS = (1, ENTRY_VERSION)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """What one log entry holds.
 

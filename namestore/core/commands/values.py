@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from namestore.core.value import value
 
 # A kind (see `namestore.core.policies.KeyKind`) and the key itself, without its namespace.
 UniqueKey = tuple[int, str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judgement:
     """What a policy says of a name, found before the log.
 
@@ -21,7 +21,7 @@ class Judgement:
     keys: tuple[UniqueKey, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wanted:
     """One name that is asked for.
 
@@ -44,7 +44,7 @@ class Wanted:
     ttl_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Register:
     """Take a name if it is free."""
 
@@ -52,7 +52,7 @@ class Register:
     wanted: Wanted
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RegisterAll:
     """Take all of these names, or none. The names differ from each other."""
 
@@ -60,7 +60,7 @@ class RegisterAll:
     wanted: tuple[Wanted, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Release:
     """Give a name back. `create_revision` 0: whichever holding of this owner it is."""
 
@@ -70,7 +70,7 @@ class Release:
     create_revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Confirm:
     """Make a reservation permanent. Of a permanent name it changes nothing, and is answered so."""
 
@@ -80,7 +80,7 @@ class Confirm:
     create_revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Update:
     """Change what belongs to a name. None: unchanged."""
 
@@ -92,7 +92,7 @@ class Update:
     create_revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rename:
     """Take one name and let go of another, in one step. Payload and reservation go along.
 
@@ -115,7 +115,7 @@ class Rename:
     create_revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExpireItem:
     """A reservation whose time is up; let be if it is another one by now."""
 
@@ -124,14 +124,14 @@ class ExpireItem:
     expire_time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Expire:
     """Free what has expired. Proposed by the leader; may come twice, so it has no request_id."""
 
     items: tuple[ExpireItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PutNamespace:
     """Give a namespace a policy: at once if no name needs judging, otherwise pending.
 
@@ -148,7 +148,7 @@ class PutNamespace:
     expected_version: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IndexNames:
     """Carry a pending policy over names that exist. May come twice, so it has no request_id.
 
@@ -163,7 +163,7 @@ class IndexNames:
     names: tuple[tuple[str, tuple[UniqueKey, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AbandonPolicy:
     """Drop a pending policy; the one in force stays."""
 
@@ -172,7 +172,7 @@ class AbandonPolicy:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class KeepEvents:
     """How far back the change feed reaches: whichever bound is met first.
 
