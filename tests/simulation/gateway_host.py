@@ -131,6 +131,10 @@ class NodeServer:
         host = self._host
         if host.world.now >= host.paused_until and host.world.rng.random() < 0.5:
             self.loop.run_ready()
+        self.shut()
+
+    def shut(self) -> None:
+        """Ends what it has begun; nobody hears of it any more."""
         self._dead = True
         self.loop.close()
 

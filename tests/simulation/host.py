@@ -96,6 +96,10 @@ class EngineHost(Machine):
         self.drive.power_off(self.world.rng)
         self.watch.died(self)
 
+    def put_away(self) -> None:
+        if self.running:
+            self.server.shut()
+
     def wipe(self) -> None:
         """Gives the machine, which must not run, an empty disk in the place of the one it has."""
         self.watch.wiped(self)

@@ -58,8 +58,7 @@ class Machine(ABC):
         self._busy_until = 0.0
         self._spent = 0.0  # by disk operations of this turn
         # When the next turn is due, and when that is looked at: mostly turns are put off.
-        self._turn_at = self._alarm_at = 0.0
-        self._worker_free_at = 0.0
+        self._turn_at = self._alarm_at = self._worker_free_at = 0.0
         self._jobs: list[Callable[[], None]] = []
         network.hosts[node_id] = self
 
@@ -72,6 +71,10 @@ class Machine(ABC):
     @abstractmethod
     def _step(self) -> float:
         """One turn; returns after how many seconds the next is due at the latest."""
+
+    @abstractmethod
+    def put_away(self) -> None:
+        """The run is over: nothing may be left half done in memory."""
 
     @abstractmethod
     def _lose(self) -> None:

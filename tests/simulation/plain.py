@@ -195,6 +195,9 @@ class PlainHost(Machine):
         wait = self.world.rng.expovariate(1 / _WRITE_BACK_EVERY_S)
         self.world.after(wait, self._write_back)
 
+    def put_away(self) -> None:
+        """Nothing is under way but in the simulation itself."""
+
     def _lose(self) -> None:
         self._dying = False
         if self.world.chance(self.loses_power):

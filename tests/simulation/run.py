@@ -128,6 +128,8 @@ class Run:
             self._check_quiet()
             self.watch.end(self._members())
         finally:
+            for host in self.hosts:
+                host.put_away()
             check_history(self.record)  # a lie to a caller weighs more than anything else
         return Result(
             self.world.now - self.world.began,
