@@ -29,7 +29,15 @@ from namestore.errors import NamestoreError
 PROGRAM: Final = "namestore-cli"
 
 # They change nothing, whatever becomes of their output.
-_READING_COMMANDS: Final = frozenset(("lookup", "list", "export", "status", "completion"))
+_READING_COMMANDS: Final = frozenset(
+    ("lookup", "list", "history", "export", "status", "completion")
+)
+_READS: Final = "namestore.cli.reads"
+
+
+def reads_only(ctx: click.Context) -> None:
+    """Says that the command changes nothing, where the name of its group does not say it."""
+    ctx.meta[_READS] = True
 
 
 class _PipeClosed(Exception):
@@ -55,7 +63,7 @@ class CommandLine(click.Group):
         except BrokenPipeError as error:
             raise _PipeClosed from error
         except OutputLost as error:
-            reads = ctx.invoked_subcommand in _READING_COMMANDS
+            reads = ctx.invoked_subcommand in _READING_COMMANDS or ctx.meta.get(_READS, False)
             raise _ResultLost(str(error), UNAVAILABLE if reads else OUTCOME_UNKNOWN) from error
         return code
 

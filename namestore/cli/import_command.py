@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import click
 from namestore.cli.connection import Session, session_of
 from namestore.cli.import_report import RowReport, finish
 from namestore.cli.importing import Importer, Limits, Outcome
+from namestore.cli.inputs import opened, size_of
 from namestore.cli.interruption import Interruption
 from namestore.cli.lines import Line, NotText, read_lines
 from namestore.cli.options import owner_option, shared_options
@@ -91,7 +91,7 @@ def import_command(
     session = session_of(ctx)
     run = _Run(session, options, Limits(batch, in_flight), quiet=quiet)
     with ExitStack() as stack:
-        stream = stack.enter_context(_opened(file))
+        stream = stack.enter_context(opened(file))
         if report_path is not None and _is_open_as(report_path, stream):
             raise click.UsageError(
                 f"--report {report_path} is the file to import: it would be overwritten."
@@ -116,7 +116,9 @@ class _Run:
         session = self._session
         clock = session.environment.clock
         start = clock()
-        view = progress_view(silent=session.choices.as_json, bytes_total=_size(stream), clock=clock)
+        view = progress_view(
+            silent=session.choices.as_json, bytes_total=size_of(stream), clock=clock
+        )
         with view:
             rows = RowReport(
                 session.printer,
@@ -166,21 +168,6 @@ def _checked_prefix(namespace: str | None, prefix: str | None) -> str:
     return text
 
 
-@contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == "-":
-        if sys.stdin is None:
-            raise click.UsageError("standard input is closed: there is nothing to import.")
-        yield sys.stdin.buffer
-        return
-    with ExitStack() as stack:
-        try:
-            stream = stack.enter_context(Path(file).open("rb"))
-        except OSError as error:
-            raise click.FileError(file, str(error.strerror)) from error
-        yield stream
-
-
 def _is_open_as(path: Path, stream: BinaryIO) -> bool:
     """True if `path` leads to the file that is read. A terminal may well be both."""
     try:
@@ -206,12 +193,3 @@ def _noter(printer: Printer, view: ProgressView, report: TextIO | None) -> Calla
     if report is not None:
         return lambda line: print(line, file=report)
     return (lambda line: None) if printer.as_json else view.note
-
-
-def _size(stream: BinaryIO) -> int | None:
-    """Of a regular file; None: nobody knows how much will come."""
-    try:
-        found = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None

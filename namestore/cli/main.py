@@ -10,6 +10,7 @@ from namestore.cli.exporting import export_command
 from namestore.cli.group import PROGRAM, CommandLine
 from namestore.cli.import_command import import_command
 from namestore.cli.members import members_command
+from namestore.cli.namespaces import namespace_command
 from namestore.cli.options import owner_option, shared_options
 from namestore.cli.reading import list_command, lookup_command
 from namestore.cli.registering import register_command, release_command, slug_command
@@ -43,6 +44,7 @@ for _command in (
     import_command,
     export_command,
     status_command,
+    namespace_command,
     members_command,
     completion_command,
 ):

@@ -6,7 +6,7 @@ the policy itself, its checks and its bytes are `namestore.core.policies`.
 """
 
 from namestore.core.policies import HoldBack, KeyKind, Policy, Profile
-from namestore.policy.checking import Conflict, Finding, check, check_held
+from namestore.policy.checking import Conflict, Finding, check, check_held, check_spelled
 from namestore.policy.forms import policy_from, policy_to
 from namestore.policy.judging import Judge, Judged, Refusal
 from namestore.policy.refusing import Reason
@@ -24,6 +24,7 @@ __all__ = [
     "Reason",
     "check",
     "check_held",
+    "check_spelled",
     "Finding",
     "Conflict",
     "policy_from",

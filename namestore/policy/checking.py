@@ -59,6 +59,22 @@ def check(policy: Policy, labels: Iterable[str]) -> Iterator[Finding]:
     return _check(policy, ((label, label, False) for label in labels))
 
 
+def check_spelled(policy: Policy, labels: Iterable[str]) -> Iterator[Finding]:
+    """Finds what `check` does, and the names whose spelling would not be what they are stored as.
+
+    A label that excludes no other and whose canonical form is another is `MOVED`: it may be
+    registered as it is written, and is found and compared as its canonical form.
+
+    Args:
+        policy: To be checked.
+        labels: As their holders write them, without the namespace.
+
+    Raises:
+        InvalidRequest: The policy itself cannot be; at the first step.
+    """
+    return _check(policy, ((label, label, False) for label in labels), spelling=True)
+
+
 def check_held(policy: Policy, names: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     """Finds the names of a namespace that could not be kept under a new policy.
 
@@ -75,7 +91,9 @@ def check_held(policy: Policy, names: Iterable[tuple[str, str]]) -> Iterator[Fin
     return _check(policy, ((canonical, original, True) for canonical, original in names))
 
 
-def _check(policy: Policy, names: Iterable[tuple[str, str, bool]]) -> Iterator[Finding]:
+def _check(
+    policy: Policy, names: Iterable[tuple[str, str, bool]], *, spelling: bool = False
+) -> Iterator[Finding]:
     judge = Judge(policy)
     first_by_key: dict[str, str] = {}
     for name, original, held in names:
@@ -83,10 +101,11 @@ def _check(policy: Policy, names: Iterable[tuple[str, str, bool]]) -> Iterator[F
         if isinstance(judged, Refusal):
             yield _refused(name, judged)
         elif held and judged.canonical != name:
-            message = f"{shown(name)} would be stored as {shown(judged.canonical)}"
-            yield Finding(Conflict.MOVED, name, judged.canonical, message)
+            yield _moved(name, judged)
         elif first := _first_in_the_way(first_by_key, name, judged):
             yield _excluded(judge, name, judged, first)
+        elif spelling and judged.canonical != name:
+            yield _moved(name, judged)
 
 
 def _first_in_the_way(first_by_key: dict[str, str], name: str, judged: Judged) -> str | None:
@@ -107,6 +126,11 @@ def _refused(name: str, refusal: Refusal) -> Finding:
     reserved = refusal.reason is Reason.RESERVED_WORD
     conflict = Conflict.RESERVED if reserved else Conflict.INVALID
     return Finding(conflict, name, refusal.word, refusal.message)
+
+
+def _moved(name: str, judged: Judged) -> Finding:
+    message = f"{shown(name)} would be stored as {shown(judged.canonical)}"
+    return Finding(Conflict.MOVED, name, judged.canonical, message)
 
 
 def _excluded(judge: Judge, name: str, judged: Judged, first: str) -> Finding:

@@ -55,6 +55,12 @@ CASES: dict[str, tuple[tuple[str, ...], bytes, int]] = {
     "members_transfer": (("members", "transfer", "n2"), b"", 0),
     "import": (("import", "-"), IMPORTED, 2),
     "export": (("export",), b"", 0),
+    "namespace_check": (
+        ("namespace", "check", "user", "-", "--profile", "username", "--look-alikes"),
+        "alice\na1ice\nALICE\na b\n\n\u0430lice\n".encode() + b"\xff\nBob\n",
+        1,
+    ),
+    "namespace_policy": (("namespace", "policy"), b"", 0),
     "usage": (("lookup",), b"", 2),
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from namestore.core.policies import Policy, Profile
 from namestore.errors import InvalidRequest
-from namestore.policy.checking import Conflict, check, check_held
+from namestore.policy.checking import Conflict, check, check_held, check_spelled
 
 USERS = Policy(profile=Profile.USERNAME, length_min=2, look_alikes=True, reserved=("admin", "x*"))
 
@@ -32,6 +32,17 @@ def test_each_kind_of_conflict_is_found_once_and_with_the_other_name() -> None:
         (Conflict.RESERVED, "xavier", "x*"),
         (Conflict.EQUAL, "ALICE", "alice"),
         (Conflict.INVALID, "c", ""),
+    ]
+
+
+def test_spelling_counts_only_where_nothing_worse_does() -> None:
+    """A name stored in another form is told so; one that excludes another is told that instead."""
+    names = ["Alice", "bob", "ALICE", "Admin", "alice"]
+    assert [finding[:3] for finding in check_spelled(USERS, names)] == [
+        (Conflict.MOVED, "Alice", "alice"),
+        (Conflict.EQUAL, "ALICE", "Alice"),
+        (Conflict.RESERVED, "Admin", "admin"),
+        (Conflict.EQUAL, "alice", "Alice"),
     ]
 
 
