@@ -6,6 +6,7 @@ damage must stop a node in a way that says what was damaged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -17,6 +18,11 @@ def pack(value: Any) -> bytes:
     """The bytes of tuples, lists, text, bytes and whole numbers."""
     packed: bytes = msgpack.packb(value)
     return packed
+
+
+def packer() -> Callable[[Any], bytes]:
+    """A `pack` for many values in a row: cheaper, and for one thread."""
+    return msgpack.Packer().pack
 
 
 def unpack_fields(data: bytes, what: str) -> tuple[Any, ...]:

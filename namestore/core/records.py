@@ -17,7 +17,7 @@ from namestore.errors import InvariantViolation
 RECORD_FORMAT = 2
 HELD_BACK_FORMAT = 1
 
-_PLAIN_FORMAT = 1
+PLAIN_FORMAT = 1
 _PLAIN_TYPES = (int, str, str, bytes, bytes, int, int, int)
 _TYPES = (*_PLAIN_TYPES, int, tuple, bool, int, int)
 _HELD_BACK_TYPES = (int, str, int, int, tuple, str, int)
@@ -78,7 +78,7 @@ def encode_record(record: Record) -> bytes:
     """The record without its name, which is the key it is stored under."""
     display_name = record.display_name if record.display_name != record.name else ""
     plain = (
-        _PLAIN_FORMAT,
+        PLAIN_FORMAT,
         display_name,
         record.owner,
         record.payload,
@@ -106,7 +106,7 @@ def decode_record(name: str, data: bytes) -> Record:
         InvariantViolation: Bytes that no released version wrote.
     """
     fields = unpack_fields(data, "a record")
-    if fields[0] == _PLAIN_FORMAT:
+    if fields[0] == PLAIN_FORMAT:
         check_types(fields, _PLAIN_TYPES, "a record")
         later: tuple[int, tuple[UniqueKey, ...], bool, int, int] = (0, (), False, 0, 0)
     elif fields[0] == RECORD_FORMAT:

@@ -12,8 +12,8 @@ Invariants kept here and under `namestore.core.deciding`:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 from namestore.core import state as st
 from namestore.core.commands import (
@@ -31,13 +31,14 @@ from namestore.core.commands import (
     Rename,
     Update,
     Wanted,
-    decode_command,
     mark,
 )
-from namestore.core.deciding import changing, policies, remembering, sweeping
+from namestore.core.commands.codec import command_of
+from namestore.core.deciding import changing, plain, policies, remembering, sweeping
+from namestore.core.deciding.ahead import read_ahead
+from namestore.core.deciding.plain import Told
 from namestore.core.deciding.registering import register
 from namestore.core.deciding.step import Step
-from namestore.core.namespaces import namespace_of
 from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.state import StateMeta, StateReader
 from namestore.errors import InvariantViolation
@@ -46,19 +47,33 @@ from namestore.errors import InvariantViolation
 _FEED_SINCE = 2
 
 
-@dataclass(frozen=True, slots=True)
 class Applied:
     """What one entry does.
 
     Attributes:
         changes: Key to new value, None to delete; written in one atomic step. Holds the meta.
-        decisions: One per command of the entry, in order.
         meta: Where the state stands afterwards.
     """
 
-    changes: dict[bytes, bytes | None]
-    decisions: list[Decision]
-    meta: StateMeta
+    __slots__ = ("_decide", "_decisions", "changes", "meta")
+
+    def __init__(
+        self,
+        changes: dict[bytes, bytes | None],
+        meta: StateMeta,
+        decide: Callable[[], list[Decision]] = list,
+    ) -> None:
+        self.changes = changes
+        self.meta = meta
+        self._decide = decide
+        self._decisions: list[Decision] | None = None
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """One per command of the entry, in order. Made when asked for: mostly nobody waits."""
+        if self._decisions is None:
+            self._decisions = self._decide()
+        return self._decisions
 
 
 def apply_entry(
@@ -73,14 +88,15 @@ def apply_entry(
     _check_place(meta, index, term)
     tells = entry.version >= _FEED_SINCE
     step = Step(state, meta, index, entry.time_ms, tells=tells)
-    commands = [decode_command(data) for data in entry.commands]
-    _prefetch(step, commands)
-    remembered: list[bytes] = []
-    decisions = [
-        _decide(step, command, data, remembered)
-        for command, data in zip(commands, entry.commands, strict=True)
-    ]
-    return _finish(step, term, decisions, remembered)
+    asked = plain.read_commands(entry.commands)
+    read_ahead(step, asked)
+    told: list[Told] = []
+    while plain.grant(step, asked, told) < len(asked):
+        item = asked[len(told)]
+        command = command_of(item[3]) if isinstance(item, tuple) else item
+        told.append(_decide(step, command, entry.commands[len(told)]))
+    moved = _finish(step, term)
+    return Applied(step.changes, moved, partial(plain.decisions, told, asked, step.time_ms))
 
 
 def apply_nothing(meta: StateMeta, index: int, term: int) -> Applied:
@@ -91,7 +107,7 @@ def apply_nothing(meta: StateMeta, index: int, term: int) -> Applied:
     """
     _check_place(meta, index, term)
     moved = meta._replace(applied_index=index, applied_term=term)
-    return Applied({st.META_KEY: st.encode_meta(moved)}, [], moved)
+    return Applied({st.META_KEY: st.encode_meta(moved)}, moved)
 
 
 def _check_place(meta: StateMeta, index: int, term: int) -> None:
@@ -102,7 +118,7 @@ def _check_place(meta: StateMeta, index: int, term: int) -> None:
         )
 
 
-def _decide(step: Step, command: Command, data: bytes, remembered: list[bytes]) -> Decision:
+def _decide(step: Step, command: Command, data: bytes) -> Decision:
     if isinstance(command, (Expire, IndexNames)):  # harmless when they come twice
         return _decide_again(step, command)
     own_mark, place = mark(command, data), st.outcome_key(command.request_id)
@@ -113,7 +129,7 @@ def _decide(step: Step, command: Command, data: bytes, remembered: list[bytes]) 
     if decision[0].verdict is not Verdict.POLICY_CHANGED:
         value = remembering.remembered(own_mark, step.time_ms, decision, granted=granted)
         step.put(place, value)
-        remembered.append(command.request_id)
+        step.remembered.append(command.request_id)
     return decision
 
 
@@ -160,7 +176,9 @@ def _is_plain(step: Step, wanted: Wanted) -> bool:
     return not step.has_policies or not step.space_of(wanted.name).judges
 
 
-def _finish(step: Step, term: int, decisions: list[Decision], remembered: list[bytes]) -> Applied:
+def _finish(step: Step, term: int) -> StateMeta:
+    """Lists what is remembered, forgets what is over; where the state stands then."""
+    remembered = step.remembered
     oldest_ms = step.meta.oldest_outcome_ms
     if remembered:
         key = st.outcome_time_key(step.time_ms, step.index)
@@ -184,77 +202,4 @@ def _finish(step: Step, term: int, decisions: list[Decision], remembered: list[b
         step.namespace_count,
     )
     step.changes[st.META_KEY] = st.encode_meta(meta)
-    return Applied(step.changes, decisions, meta)
-
-
-# -- reading ahead ------------------------------------------------------------------------------
-
-
-def _prefetch(step: Step, commands: Sequence[Command]) -> None:
-    """Reads what the commands will ask for at once: one call to the store for most entries.
-
-    What is missed here is read when it is needed; what is read in vain costs time only.
-    """
-    if step.has_policies or any(isinstance(command, PutNamespace) for command in commands):
-        names = (name for command in commands for name in _names(command))
-        step.prefetch(map(st.namespace_key, map(namespace_of, names)))
-    keys: list[bytes] = []
-    for command in commands:
-        if type(command) is Register and not step.has_policies:  # most of all entries
-            keys.append(st.outcome_key(command.request_id))
-            keys.append(st.name_key(command.wanted.name))
-        else:
-            keys.extend(_keys(step, command))
-    step.prefetch(keys)
-
-
-def _names(command: Command) -> Iterator[str]:
-    match command:
-        case Register(_, wanted):
-            yield wanted.name
-        case RegisterAll(_, many):
-            yield from (wanted.name for wanted in many)
-        case Release() | Confirm() | Update():
-            yield command.name
-        case Rename():
-            yield command.from_name
-            yield command.to_name
-        case Expire(items):
-            yield from (item.name for item in items)
-        case IndexNames(_, _, names):
-            yield from (name for name, _ in names)
-        case _:
-            return
-
-
-def _keys(step: Step, command: Command) -> Iterator[bytes]:
-    if not isinstance(command, (Expire, IndexNames)):
-        yield st.outcome_key(command.request_id)
-    for name in _names(command):
-        yield st.name_key(name)
-    if not step.has_policies:
-        return
-    match command:
-        case Register(_, wanted):
-            yield from _keys_of_wanted(step, wanted)
-        case RegisterAll(_, many):
-            for wanted in many:
-                yield from _keys_of_wanted(step, wanted)
-        case IndexNames(namespace, _, names):
-            for _, keys in names:
-                yield from (st.unique_key(kind, namespace, key) for kind, key in keys)
-        case _:
-            return
-
-
-def _keys_of_wanted(step: Step, wanted: Wanted) -> Iterator[bytes]:
-    space = step.space_of(wanted.name)
-    if not space.judges:
-        return
-    namespace = namespace_of(wanted.name)
-    yield st.held_back_key(wanted.name)
-    for judgement in wanted.judged:
-        for kind, key in judgement.keys:
-            yield st.unique_key(kind, namespace, key)
-    if space.counts:
-        yield st.owner_count_key(namespace, wanted.owner)
+    return meta

@@ -117,7 +117,8 @@ class Engine(Changes):
         self._set_applied(entry.index)
         self._bytes_since_mark += len(entry.command)
         batch: list[Proposal] = self.proposals.in_log.pop(entry.index, [])
-        self.proposals.decided(batch, applied.decisions)
+        if batch:  # where nobody waits, nobody makes decisions out of what was decided
+            self.proposals.decided(batch, applied.decisions)
 
     def _load_memberships(self) -> None:
         super()._load_memberships()

@@ -10,6 +10,9 @@ class ExtraData(UnpackException, ValueError):
     unpacked: Any
     extra: bytes
 
+class Packer:
+    def pack(self, obj: Any) -> bytes: ...
+
 def packb(obj: Any, *, use_bin_type: bool = True, strict_types: bool = False) -> bytes: ...
 def unpackb(
     packed: bytes | bytearray | memoryview,

@@ -52,6 +52,12 @@ class _Kind(IntEnum):
     KEEP_EVENTS = 13
 
 
+# Of a register without anything new: kind, request_id, name, what was written (empty: the name),
+# owner, payload.
+PlainFields = tuple[int, bytes, str, str, str, bytes]
+PLAIN_KIND = _Kind.REGISTER.value
+
+
 def encode_command(command: Command) -> bytes:
     """The bytes of one command; equal commands have equal bytes.
 
@@ -73,12 +79,30 @@ def decode_command(data: bytes) -> Command:
     Raises:
         MalformedCommand: Not what `encode_command` writes.
     """
+    return command_of(read_fields(data))
+
+
+def read_fields(data: bytes) -> tuple[Any, ...]:
+    """The fields of one command, of which only the first was looked at: it is a number.
+
+    Raises:
+        MalformedCommand: Not the bytes of such a thing.
+    """
     try:
         fields = msgpack.unpackb(data, use_list=False)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise MalformedCommand(f"not a command: {error}") from error
     if type(fields) is not tuple or not fields or type(fields[0]) is not int:
         raise MalformedCommand("not a command: it does not begin with a kind")
+    return fields
+
+
+def command_of(fields: tuple[Any, ...]) -> Command:
+    """The command with these fields, each of them checked.
+
+    Raises:
+        MalformedCommand: There is none.
+    """
     match fields:
         case (_Kind.REGISTER, request_id, *rest):
             return Register(f.request_id(request_id), _wanted(tuple(rest)))

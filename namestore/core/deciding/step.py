@@ -3,7 +3,7 @@
 Responsible for reading through the changes, for counting revisions and for writing down what
 happened. It decides nothing.
 
-Invariant: a revision is one event. `tell` is the only place where either comes about.
+Invariant: a revision is one event. `tell` is where both come about, and `plain` for its own.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ class Step:
         next_hold_end_ms: The same.
         oldest_revision: The same, before the oldest are forgotten.
         changes: Key to new value, None to delete.
+        known: What was read, as it is by now: never older than `changes`.
+        happened: The events, in the order of their revisions, if any are kept.
+        remembered: The request_ids whose outcomes are in `changes`.
     """
 
     def __init__(
@@ -68,25 +71,26 @@ class Step:
         begins = meta.revision + 1 if tells else 0
         self.oldest_revision = meta.oldest_revision or begins
         self.changes: dict[bytes, bytes | None] = {}
-        self._cache: dict[bytes, bytes | None] = {}
+        self.known: dict[bytes, bytes | None] = {}
+        self.happened: list[EventFields] = []
+        self.remembered: list[bytes] = []
         self._spaces: dict[str, NamespaceState] = {}
-        self._events: list[EventFields] = []
 
     # -- reading ----------------------------------------------------------------------------
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Reads many keys in one call to the store; `get` knows them then."""
-        cache = self._cache
-        wanted = [key for key in dict.fromkeys(keys) if key not in cache]
+        known = self.known
+        wanted = [key for key in dict.fromkeys(keys) if key not in known]
         if wanted:
-            cache.update(zip(wanted, self._state.get_many(wanted), strict=True))
+            known.update(zip(wanted, self._state.get_many(wanted), strict=True))
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key as it is by now."""
-        cache = self._cache
-        if key not in cache:
-            (cache[key],) = self._state.get_many([key])
-        return cache[key]
+        known = self.known
+        if key not in known:
+            (known[key],) = self._state.get_many([key])
+        return known[key]
 
     def record(self, name: str) -> Record | None:
         """What is stored under a name, be it expired."""
@@ -135,7 +139,7 @@ class Step:
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Changes the value of a key; None deletes it."""
-        self._cache[key] = self.changes[key] = value
+        self.known[key] = self.changes[key] = value
 
     def put_space(self, namespace: str, space: NamespaceState) -> None:
         """Changes where a namespace stands."""
@@ -157,7 +161,7 @@ class Step:
         """
         self.revision += 1
         if self.oldest_revision:
-            self._events.append((kind, name, record, other) if other else (kind, name, record))
+            self.happened.append((kind, name, record, other) if other else (kind, name, record))
         return self.revision
 
     @property
@@ -168,8 +172,8 @@ class Step:
     def write_events(self) -> int:
         """Puts what happened into chunks; returns how many. Once, at the end."""
         first = self.meta.revision + 1
-        starts = range(0, len(self._events), CHUNK_EVENTS_MAX)
+        starts = range(0, len(self.happened), CHUNK_EVENTS_MAX)
         for start in starts:
-            chunk = self._events[start : start + CHUNK_EVENTS_MAX]
+            chunk = self.happened[start : start + CHUNK_EVENTS_MAX]
             self.changes[st.events_key(first + start)] = encode_events(self.time_ms, chunk)
         return len(starts)
