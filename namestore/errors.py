@@ -12,7 +12,8 @@ The first split answers what a caller needs to know first: *did it happen?*
     │   ├── OwnerLimit          the new owner has as many names there as may be
     │   ├── RevisionCompacted
     │   ├── ChangeUnderWay      one change of the cluster, or of a policy, at a time
-    │   ├── NameTaken           (client) the slug that was asked for was not granted
+    │   ├── NameTaken           (client) the slug or reservation asked for was not granted
+    │   ├── ReservationExpired  (client) it ended before it was confirmed
     │   └── SlugsExhausted      (client) every attempt met a name that was taken
     ├── AccessDenied            never applied; who you are, or what you may do
     │   ├── Unauthenticated
@@ -109,10 +110,22 @@ class RevisionCompacted(Refused):
 
 
 class NameTaken(Refused):
-    """A chosen slug was not granted; `metadata["refusal"]` says why, such as TAKEN.
+    """A chosen slug or a reservation was not granted; `metadata["refusal"]` says why: TAKEN, …
 
     Attributes:
         record: The `namestore.client.values.NameRecord` in the way, or None.
+    """
+
+    def __init__(self, message: str, record: Any = None, **metadata: str) -> None:
+        super().__init__(message, **metadata)
+        self.record = record
+
+
+class ReservationExpired(Refused):
+    """A reservation ended before it was confirmed: its name may be somebody else's by now.
+
+    Attributes:
+        record: The `namestore.client.values.NameRecord` of the reservation that ended.
     """
 
     def __init__(self, message: str, record: Any = None, **metadata: str) -> None:

@@ -58,6 +58,7 @@ _ADVICE: Final[dict[type[errors.NamestoreError], str]] = {
 
 # The reason of an error class that never travels over the wire, and so has none of its own.
 _LOCAL_REASONS: Final[dict[type[errors.NamestoreError], str]] = {
+    errors.ReservationExpired: "RESERVATION_EXPIRED",
     errors.SlugsExhausted: "SLUGS_EXHAUSTED",
     errors.Unreachable: "UNREACHABLE",
     errors.ClientMisuse: "CLIENT_MISUSE",

@@ -14,16 +14,16 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from namestore.client import operations, posts, watching
 from namestore.client.drivers import AsyncDriver
-from namestore.client.membership import AsyncMembership
+from namestore.client.life import AsyncLife
 from namestore.client.network import Operation
 from namestore.client.session import Session
 from namestore.client.values import (
     EndpointStatus,
+    LookupResult,
     NameEvent,
     NameRecord,
     NewName,
     RegisterResult,
-    RenameResult,
 )
 
 ResultT = TypeVar("ResultT")
@@ -35,7 +35,7 @@ Found = list[NameRecord | None]
 Statuses = list[EndpointStatus]
 
 
-class NameStore(AsyncMembership):
+class NameStore(AsyncLife):
     """`namestore.NameStore` for asyncio: the same calls, awaited. `list` and `watch` are iterated.
 
     May be shared by several event loops and threads. Cancelling a write does not undo it: whether
@@ -105,6 +105,12 @@ class NameStore(AsyncMembership):
         """Who holds a name; see `namestore.NameStore.lookup`."""
         return await self._run(operations.lookup, name, stale, timeout)
 
+    async def resolve(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> LookupResult:
+        """Who holds a name, and where a renamed one went; see `namestore.NameStore.resolve`."""
+        return await self._run(operations.resolve, name, stale, timeout)
+
     async def contains(
         self, name: str, *, stale: bool = False, timeout: float | None = None
     ) -> bool:
@@ -130,52 +136,6 @@ class NameStore(AsyncMembership):
         return await self._run(
             operations.release, name, owner, create_revision, request_id, timeout
         )
-
-    async def update(
-        self,
-        name: str,
-        owner: str = "",
-        *,
-        payload: bytes | None = None,
-        new_owner: str | None = None,
-        create_revision: int = 0,
-        request_id: bytes | None = None,
-        timeout: float | None = None,
-    ) -> NameRecord:
-        """Changes the payload, or hands the name over; see `namestore.NameStore.update`."""
-        return await self._run(
-            operations.update,
-            name,
-            owner,
-            payload,
-            new_owner,
-            create_revision,
-            request_id,
-            timeout,
-        )
-
-    async def confirm(
-        self,
-        name: str,
-        owner: str = "",
-        *,
-        request_id: bytes | None = None,
-        timeout: float | None = None,
-    ) -> NameRecord:
-        """Makes a reservation permanent; see `namestore.NameStore.confirm`."""
-        return await self._run(operations.confirm, name, owner, request_id, timeout)
-
-    async def rename(
-        self,
-        from_name: str,
-        to_name: str,
-        owner: str = "",
-        *,
-        request_id: bytes | None = None,
-        timeout: float | None = None,
-    ) -> RenameResult:
-        """Takes one name and gives another back; see `namestore.NameStore.rename`."""
-        return await self._run(operations.rename, from_name, to_name, owner, request_id, timeout)
 
     async def list(
         self, prefix: str = "", *, stale: bool = False, timeout: float | None = None

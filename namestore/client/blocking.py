@@ -12,16 +12,16 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from namestore.client import operations, posts, watching
 from namestore.client.drivers import BlockingDriver
-from namestore.client.membership import BlockingMembership
+from namestore.client.life import BlockingLife
 from namestore.client.network import Operation
 from namestore.client.session import Session
 from namestore.client.values import (
     EndpointStatus,
+    LookupResult,
     NameEvent,
     NameRecord,
     NewName,
     RegisterResult,
-    RenameResult,
 )
 
 ResultT = TypeVar("ResultT")
@@ -32,7 +32,7 @@ Found = list[NameRecord | None]
 Statuses = list[EndpointStatus]
 
 
-class NameStore(BlockingMembership):
+class NameStore(BlockingLife):
     """A client of a namestore cluster. Thread-safe; one for the whole process is enough.
 
     Make it after a fork, not before. Inside a running event loop it works, but blocks the loop:
@@ -69,7 +69,8 @@ class NameStore(BlockingMembership):
     ) -> RegisterResult:
         """Takes a name if nobody holds it. Being taken is an answer: the result is then false.
 
-        After `ttl` seconds the name is free again by itself, unless confirmed; None: never.
+        After `ttl` seconds the name is free again by itself, unless confirmed; None: never; 0: the
+        time that the namespace's policy says. The record's `expire_time` says what came of it.
 
         Retry: with the `request_id` of the `OutcomeUnknown`.
         """
@@ -92,7 +93,7 @@ class NameStore(BlockingMembership):
         fails, the error's `metadata["decided"]` counts the names before it, which were decided.
 
         `names` holds names, pairs of name and owner, or `NewName`; the other arguments fill in
-        what these leave open.
+        what these leave open. `ttl` is as for `register`.
 
         Retry: the same names in the same order, with the `request_id` of the `OutcomeUnknown`.
         """
@@ -147,6 +148,15 @@ class NameStore(BlockingMembership):
         """Who holds a name; None: nobody. `stale`: one node's state, which may lag."""
         return self._run(operations.lookup, name, stale, timeout)
 
+    def resolve(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> LookupResult:
+        """Who holds a name; if nobody, and its last holder renamed it, under which name it is now.
+
+        The latter only where the namespace's policy redirects. `stale`: as for `lookup`.
+        """
+        return self._run(operations.resolve, name, stale, timeout)
+
     def contains(self, name: str, *, stale: bool = False, timeout: float | None = None) -> bool:
         """Whether somebody holds a name. `stale`: by one node's state, which may lag."""
         return self._run(operations.contains, name, stale, timeout)
@@ -179,70 +189,6 @@ class NameStore(BlockingMembership):
         Retry: with the `request_id` of the `OutcomeUnknown`.
         """
         return self._run(operations.release, name, owner, create_revision, request_id, timeout)
-
-    def update(
-        self,
-        name: str,
-        owner: str = "",
-        *,
-        payload: bytes | None = None,
-        new_owner: str | None = None,
-        create_revision: int = 0,
-        request_id: bytes | None = None,
-        timeout: float | None = None,
-    ) -> NameRecord:
-        """Changes the payload, or hands the name over; None: unchanged. Returns the new record.
-
-        Raises:
-            NameNotFound, NotOwner, StaleFence: It was not changed.
-
-        Retry: with the `request_id` of the `OutcomeUnknown`.
-        """
-        return self._run(
-            operations.update,
-            name,
-            owner,
-            payload,
-            new_owner,
-            create_revision,
-            request_id,
-            timeout,
-        )
-
-    def confirm(
-        self,
-        name: str,
-        owner: str = "",
-        *,
-        request_id: bytes | None = None,
-        timeout: float | None = None,
-    ) -> NameRecord:
-        """Makes a reservation (a name registered with `ttl`) permanent. Returns its record.
-
-        Raises:
-            NameNotFound, NotOwner: It was not confirmed.
-
-        Retry: with the `request_id` of the `OutcomeUnknown`.
-        """
-        return self._run(operations.confirm, name, owner, request_id, timeout)
-
-    def rename(
-        self,
-        from_name: str,
-        to_name: str,
-        owner: str = "",
-        *,
-        request_id: bytes | None = None,
-        timeout: float | None = None,
-    ) -> RenameResult:
-        """Takes `to_name` and gives `from_name` back in one step. False if `to_name` is refused.
-
-        Raises:
-            NameNotFound, NotOwner: `from_name` is not this owner's.
-
-        Retry: with the `request_id` of the `OutcomeUnknown`.
-        """
-        return self._run(operations.rename, from_name, to_name, owner, request_id, timeout)
 
     def list(
         self, prefix: str = "", *, stale: bool = False, timeout: float | None = None

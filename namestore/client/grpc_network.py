@@ -18,11 +18,12 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from namestore.client.methods import CLUSTER_SERVICE, Method
+from namestore.client.methods import CLUSTER_SERVICE, NAMESPACES_SERVICE, REGISTRY_SERVICE, Method
 from namestore.client.network import Done, Failure, NoAnswer, Silence
 from namestore.errors import ClientMisuse
 from namestore.rpc.status import DETAILS_KEY, error_from_rpc
 from namestore.v1.cluster_pb2_grpc import ClusterStub
+from namestore.v1.namespaces_pb2_grpc import NamespacesStub
 from namestore.v1.registry_pb2_grpc import NameRegistryStub
 
 _ACCEPT_TIMEOUT_SECONDS = 0.2
@@ -54,13 +55,15 @@ class _Peer:
         self.endpoint = endpoint
         self.answered = False
         self.channel = grpc.insecure_channel(endpoint, options=_OPTIONS)
-        self._registry = NameRegistryStub(self.channel)
-        self._cluster = ClusterStub(self.channel)
+        self._stubs: dict[str, object] = {
+            REGISTRY_SERVICE: NameRegistryStub(self.channel),
+            NAMESPACES_SERVICE: NamespacesStub(self.channel),
+            CLUSTER_SERVICE: ClusterStub(self.channel),
+        }
 
     def invoker(self, method: Method[Any, Any]) -> Any:
         """The callable for that rpc."""
-        stub = self._cluster if method.service == CLUSTER_SERVICE else self._registry
-        return getattr(stub, method.name)
+        return getattr(self._stubs[method.service], method.name)
 
     def failure(self, error: Any) -> Failure:
         """What a failed call means; never raises."""

@@ -35,6 +35,10 @@ _GATEWAY_NAMES = {
     "Confirm": "confirm",
     "Rename": "rename",
     "List": "list",
+    "History": "history",
+    "PutNamespace": "put_namespace",
+    "GetNamespace": "get_namespace",
+    "ListNamespaces": "list_namespaces",
     "Status": "status",
 }
 

@@ -11,7 +11,7 @@ from namestore.client.drivers import AsyncDriver, BlockingDriver
 from namestore.client.face import Face
 from namestore.client.network import Operation
 from namestore.client.session import Session, call
-from namestore.client.values import MemberState, members_from
+from namestore.client.states import MemberState, members_from
 from namestore.v1 import cluster_pb2 as cluster
 
 Members = tuple[MemberState, ...]

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from namestore.v1 import cluster_pb2 as cluster
+from namestore.v1 import namespaces_pb2 as namespaces
 from namestore.v1 import registry_pb2 as registry
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -18,6 +19,7 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 REGISTRY_SERVICE = "namestore.v1.NameRegistry"
 CLUSTER_SERVICE = "namestore.v1.Cluster"
+NAMESPACES_SERVICE = "namestore.v1.Namespaces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ LOOKUP = _read("Lookup", registry.LookupRequest, registry.LookupResponse)
 LOOKUP_MANY = _read("LookupMany", registry.LookupManyRequest, registry.LookupManyResponse)
 SESSION = _write("Session", registry.SessionRequest, registry.SessionResponse)
 LIST = _read("List", registry.ListRequest, registry.ListResponse)
+HISTORY = _read("History", registry.HistoryRequest, registry.HistoryResponse)
 WATCH = _read("Watch", registry.WatchRequest, registry.Event)
 STATUS = Method(
     CLUSTER_SERVICE, "Status", cluster.StatusRequest, cluster.StatusResponse, writes=False
@@ -91,4 +94,26 @@ TRANSFER_LEADERSHIP = Method(
     cluster.TransferLeadershipResponse,
     writes=True,
     patient=True,
+)
+PUT_NAMESPACE = Method(
+    NAMESPACES_SERVICE,
+    "PutNamespace",
+    namespaces.PutNamespaceRequest,
+    namespaces.PutNamespaceResponse,
+    writes=True,
+    patient=True,
+)
+GET_NAMESPACE = Method(
+    NAMESPACES_SERVICE,
+    "GetNamespace",
+    namespaces.GetNamespaceRequest,
+    namespaces.GetNamespaceResponse,
+    writes=False,
+)
+LIST_NAMESPACES = Method(
+    NAMESPACES_SERVICE,
+    "ListNamespaces",
+    namespaces.ListNamespacesRequest,
+    namespaces.ListNamespacesResponse,
+    writes=False,
 )

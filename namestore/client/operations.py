@@ -16,22 +16,22 @@ from namestore.client.requests import (
     checked_name,
     checked_names,
     checked_owner,
-    checked_payload,
     checked_revision,
+    consistency,
     drawn_request_id,
     register_request,
 )
 from namestore.client.session import Session, call, error_of
+from namestore.client.states import status_from
 from namestore.client.values import (
     EndpointStatus,
+    LookupResult,
     NameRecord,
     NewName,
     RegisterResult,
-    RenameResult,
+    lookup_result_from,
     record_from,
     register_result_from,
-    rename_result_from,
-    status_from,
 )
 from namestore.core.limits import BATCH_REQUESTS_MAX, PAGE_SIZE_MAX
 from namestore.errors import (
@@ -112,11 +112,20 @@ def _batch_failure(error: NamestoreError, decided: int, identity: bytes) -> Name
     return error
 
 
+def resolve(
+    session: Session, name: str, stale: bool, timeout: float | None
+) -> Operation[LookupResult]:
+    """See `NameStore.resolve`."""
+    request = registry.LookupRequest(name=checked_name(name), consistency=consistency(stale))
+    response = yield from call(session, methods.LOOKUP, request, session.seconds(timeout))
+    return lookup_result_from(name, response)
+
+
 def lookup(
     session: Session, name: str, stale: bool, timeout: float | None
 ) -> Operation[NameRecord | None]:
     """See `NameStore.lookup`."""
-    request = registry.LookupRequest(name=checked_name(name), consistency=_consistency(stale))
+    request = registry.LookupRequest(name=checked_name(name), consistency=consistency(stale))
     response = yield from call(session, methods.LOOKUP, request, session.seconds(timeout))
     return record_from(response.record) if response.found else None
 
@@ -136,7 +145,7 @@ def lookup_many(
     records: list[NameRecord | None] = []
     for start in range(0, len(wanted), BATCH_REQUESTS_MAX):
         request = registry.LookupManyRequest(
-            names=wanted[start : start + BATCH_REQUESTS_MAX], consistency=_consistency(stale)
+            names=wanted[start : start + BATCH_REQUESTS_MAX], consistency=consistency(stale)
         )
         left = max(deadline - session.clock(), 0.001)
         response = yield from call(session, methods.LOOKUP_MANY, request, left)
@@ -165,62 +174,6 @@ def release(
     return response.revision
 
 
-def update(
-    session: Session,
-    name: str,
-    owner: str,
-    payload: bytes | None,
-    new_owner: str | None,
-    create_revision: int,
-    request_id: bytes | None,
-    timeout: float | None,
-) -> Operation[NameRecord]:
-    """See `NameStore.update`."""
-    request = registry.UpdateRequest(
-        name=checked_name(name),
-        owner=checked_owner(owner),
-        request_id=drawn_request_id(request_id),
-        payload=None if payload is None else checked_payload(payload),
-        new_owner=None if new_owner is None else checked_owner(new_owner, "new_owner"),
-        create_revision=checked_revision(create_revision),
-    )
-    response = yield from call(session, methods.UPDATE, request, session.seconds(timeout))
-    return record_from(response.record)
-
-
-def confirm(
-    session: Session, name: str, owner: str, request_id: bytes | None, timeout: float | None
-) -> Operation[NameRecord]:
-    """See `NameStore.confirm`."""
-    request = registry.ConfirmRequest(
-        name=checked_name(name),
-        owner=checked_owner(owner),
-        request_id=drawn_request_id(request_id),
-    )
-    response = yield from call(session, methods.CONFIRM, request, session.seconds(timeout))
-    return record_from(response.record)
-
-
-def rename(
-    session: Session,
-    from_name: str,
-    to_name: str,
-    owner: str,
-    request_id: bytes | None,
-    timeout: float | None,
-) -> Operation[RenameResult]:
-    """See `NameStore.rename`."""
-    identity = drawn_request_id(request_id)
-    request = registry.RenameRequest(
-        from_name=checked_name(from_name),
-        to_name=checked_name(to_name),
-        owner=checked_owner(owner),
-        request_id=identity,
-    )
-    response = yield from call(session, methods.RENAME, request, session.seconds(timeout))
-    return rename_result_from(response, identity)
-
-
 def list_page(
     session: Session, prefix: str, page_token: str, stale: bool, timeout: float | None
 ) -> Operation[tuple[list[NameRecord], str]]:
@@ -229,7 +182,7 @@ def list_page(
         prefix=checked_owner(prefix, "prefix"),
         page_size=PAGE_SIZE_MAX,
         page_token=page_token,
-        consistency=_consistency(stale),
+        consistency=consistency(stale),
     )
     response = yield from call(session, methods.LIST, request, session.seconds(timeout))
     return [record_from(record) for record in response.records], response.next_page_token
@@ -257,7 +210,3 @@ def status(
         else:
             found.append(EndpointStatus(address, None, error_of(answer)))
     return found
-
-
-def _consistency(stale: bool) -> registry.Consistency.ValueType:
-    return registry.STALE if stale else registry.LINEARIZABLE

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from math import ceil
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -131,6 +132,11 @@ def checked_payload(payload: bytes) -> bytes:
     return payload
 
 
+def consistency(stale: bool) -> registry.Consistency.ValueType:
+    """What a read asks for."""
+    return registry.STALE if stale else registry.LINEARIZABLE
+
+
 def _new_name(wanted: str | tuple[str, str] | NewName) -> NewName:
     match wanted:
         case NewName():
@@ -157,8 +163,8 @@ def _duration(ttl: float | timedelta | None) -> Duration | None:
     if ttl is None:
         return None
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if not 0 < seconds < 1e9:
-        raise InvalidRequest(f"ttl is {ttl!r}; it must be above 0 seconds", field="ttl")
+    if not 0 <= seconds < 1e9:
+        raise InvalidRequest(f"ttl is {ttl!r}; it must be 0 seconds or more", field="ttl")
     duration = Duration()
-    duration.FromMilliseconds(max(round(seconds * 1000), 1))
+    duration.FromMilliseconds(ceil(seconds * 1000))
     return duration

@@ -37,6 +37,12 @@ SHARED = {
     methods.REGISTER.path: "register",
     methods.RELEASE.path: "release",
     methods.LOOKUP.path: "lookup",
+    methods.UPDATE.path: "update",
+    methods.CONFIRM.path: "confirm",
+    methods.RENAME.path: "rename",
+    methods.UPDATE.path: "update",
+    methods.CONFIRM.path: "confirm",
+    methods.RENAME.path: "rename",
 }
 
 

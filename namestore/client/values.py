@@ -6,15 +6,19 @@ after it was handed out, and a field the server did not set is None, never a mad
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
+from typing import TypedDict
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from namestore.errors import NamestoreError
-from namestore.v1 import cluster_pb2, registry_pb2
+# What nodes say of themselves lives beside this module; one import serves for all values.
+from namestore.client.states import EndpointStatus as EndpointStatus
+from namestore.client.states import MemberState as MemberState
+from namestore.client.states import NodeRole as NodeRole
+from namestore.client.states import NodeStatus as NodeStatus
+from namestore.client.states import PeerState as PeerState
+from namestore.client.times import time_from
+from namestore.v1 import registry_pb2
 
 
 class Refusal(Enum):
@@ -24,17 +28,9 @@ class Refusal(Enum):
     RESERVED_WORD = "RESERVED_WORD"
     CONFUSABLE = "CONFUSABLE"
     HELD_BACK = "HELD_BACK"
+    OWNER_LIMIT = "OWNER_LIMIT"
+    INVALID_BY_POLICY = "INVALID_BY_POLICY"
     OTHER = "OTHER"
-
-
-class NodeRole(Enum):
-    """What a node is in the cluster. `UNKNOWN`: a role that this version does not know."""
-
-    FOLLOWER = "follower"
-    CANDIDATE = "candidate"
-    LEADER = "leader"
-    LEARNER = "learner"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +82,12 @@ class RegisterResult:
         record: The new record, or the one in the way, if there is one.
         revision: The registry's revision after the request was decided.
         request_id: Under which the request can be sent again.
+        until: HELD_BACK: when anybody may take it, in the log's time.
+        in_way: What is in the way where the record does not say it: a name, or the reserved word
+            as the policy writes it.
+        message: Why the namespace's policy does not take it; for people, and may change.
+        policy_reason: The same for programs, such as TOO_SHORT, where the refusal is
+            INVALID_BY_POLICY.
     """
 
     name: str
@@ -94,6 +96,10 @@ class RegisterResult:
     record: NameRecord | None
     revision: int
     request_id: bytes
+    until: datetime | None = None
+    in_way: str | None = None
+    message: str | None = None
+    policy_reason: str | None = None
 
     def __bool__(self) -> bool:
         return self.registered
@@ -101,15 +107,47 @@ class RegisterResult:
 
 @dataclass(frozen=True, slots=True)
 class RenameResult:
-    """The answer to a rename request. True if the name was renamed."""
+    """The answer to a rename request. True if the name was renamed.
+
+    Attributes:
+        record: Under the new name, or the one in the way, if there is one.
+        revision: The registry's revision after the request was decided.
+        until: This and what follows is as in `RegisterResult`.
+    """
 
     renamed: bool
     refusal: Refusal | None
     record: NameRecord | None
     request_id: bytes
+    revision: int = 0
+    until: datetime | None = None
+    in_way: str | None = None
+    message: str | None = None
+    policy_reason: str | None = None
 
     def __bool__(self) -> bool:
         return self.renamed
+
+
+@dataclass(frozen=True, slots=True)
+class LookupResult:
+    """The answer to a look-up. True if somebody holds the name.
+
+    Attributes:
+        name: As it was asked for.
+        record: Of the name; None: nobody holds it.
+        redirect: Nobody holds it, but its last holder renamed it: the record under its present
+            name. Only where the namespace's policy redirects.
+        revision: What the answer reflects.
+    """
+
+    name: str
+    record: NameRecord | None
+    redirect: NameRecord | None
+    revision: int
+
+    def __bool__(self) -> bool:
+        return self.record is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,70 +160,6 @@ class NameEvent:
     time: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PeerState:
-    """What a node knows of another. The last two are known to the leader only."""
-
-    node_id: str
-    connected: bool
-    lag_entries: int | None
-    match_index: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class MemberState:
-    """A member of the cluster. Addresses are host:port as that node's configuration has them."""
-
-    node_id: str
-    raft_address: str
-    grpc_address: str
-    voter: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """One node's view of itself and of the cluster.
-
-    Attributes:
-        leader_id: Empty: it knows of no leader.
-        leader_grpc_address: As that node's configuration has it; empty: unknown.
-        response_time_ms_mean: Over the last minute of calls to it.
-        error_rate: Share of those calls that ended in an error of its own making, 0 to 1.
-        last_heartbeat: When it last heard from the leader, by its own clock; None: never.
-        warnings: What somebody should look at, in sentences.
-    """
-
-    node_id: str
-    cluster_name: str
-    role: NodeRole
-    leader_id: str
-    leader_grpc_address: str
-    term: int
-    commit_index: int
-    applied_index: int
-    revision: int
-    name_count: int
-    response_time_ms_mean: float
-    error_rate: float
-    region: str
-    uptime: timedelta
-    has_quorum: bool
-    last_heartbeat: datetime | None
-    version: str
-    peers: tuple[PeerState, ...]
-    members: tuple[MemberState, ...]
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointStatus:
-    """What came of asking one endpoint for its status: `node`, or else `error`."""
-
-    endpoint: str
-    node: NodeStatus | None
-    error: NamestoreError | None
-
-
 def record_from(message: registry_pb2.NameRecord) -> NameRecord:
     """The record as an application sees it."""
     return NameRecord(
@@ -195,8 +169,8 @@ def record_from(message: registry_pb2.NameRecord) -> NameRecord:
         payload=message.payload,
         create_revision=message.create_revision,
         mod_revision=message.mod_revision,
-        create_time=_time(message.create_time),
-        expire_time=_time(message.expire_time) if message.HasField("expire_time") else None,
+        create_time=time_from(message.create_time),
+        expire_time=time_from(message.expire_time) if message.HasField("expire_time") else None,
     )
 
 
@@ -211,6 +185,7 @@ def register_result_from(
         record=record_from(message.record) if message.HasField("record") else None,
         revision=message.revision,
         request_id=request_id,
+        **_why(message),
     )
 
 
@@ -221,6 +196,18 @@ def rename_result_from(message: registry_pb2.RenameResponse, request_id: bytes) 
         refusal=_refusal(message.refusal),
         record=record_from(message.record) if message.HasField("record") else None,
         request_id=request_id,
+        revision=message.revision,
+        **_why(message),
+    )
+
+
+def lookup_result_from(name: str, message: registry_pb2.LookupResponse) -> LookupResult:
+    """The answer to a look-up of `name`."""
+    return LookupResult(
+        name=name,
+        record=record_from(message.record) if message.found else None,
+        redirect=record_from(message.redirect) if message.HasField("redirect") else None,
+        revision=message.revision,
     )
 
 
@@ -230,49 +217,17 @@ def event_from(message: registry_pb2.Event) -> NameEvent:
         kind = registry_pb2.Event.Kind.Name(message.kind)
     except ValueError:
         kind = "OTHER"
-    return NameEvent(message.revision, kind, record_from(message.record), _time(message.time))
+    return NameEvent(message.revision, kind, record_from(message.record), time_from(message.time))
 
 
-def status_from(message: cluster_pb2.StatusResponse) -> NodeStatus:
-    """One node's view."""
-    heard = message.HasField("last_heartbeat")
-    return NodeStatus(
-        node_id=message.node_id,
-        cluster_name=message.cluster_name,
-        role=_ROLES.get(message.role, NodeRole.UNKNOWN),
-        leader_id=message.leader_id,
-        leader_grpc_address=message.leader_grpc_address,
-        term=message.term,
-        commit_index=message.commit_index,
-        applied_index=message.applied_index,
-        revision=message.revision,
-        name_count=message.name_count,
-        response_time_ms_mean=message.response_time_ms_mean,
-        error_rate=message.error_rate,
-        region=message.region,
-        uptime=message.uptime.ToTimedelta(),
-        has_quorum=message.has_quorum,
-        last_heartbeat=_time(message.last_heartbeat) if heard else None,
-        version=message.version,
-        peers=tuple(_peer(peer) for peer in message.peers),
-        members=members_from(message.members),
-        warnings=tuple(message.warnings),
-    )
+class _Why(TypedDict):
+    """What both kinds of results say of a refusal."""
 
+    until: datetime | None
+    in_way: str | None
+    message: str | None
+    policy_reason: str | None
 
-def members_from(messages: Iterable[cluster_pb2.Member]) -> tuple[MemberState, ...]:
-    """The members of a cluster."""
-    return tuple(MemberState(m.node_id, m.raft_address, m.grpc_address, m.voter) for m in messages)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_ROLES = {
-    cluster_pb2.FOLLOWER: NodeRole.FOLLOWER,
-    cluster_pb2.CANDIDATE: NodeRole.CANDIDATE,
-    cluster_pb2.LEADER: NodeRole.LEADER,
-    cluster_pb2.LEARNER: NodeRole.LEARNER,
-}
 
 _REFUSALS = {
     registry_pb2.REFUSAL_UNSPECIFIED: None,
@@ -280,6 +235,8 @@ _REFUSALS = {
     registry_pb2.RESERVED_WORD: Refusal.RESERVED_WORD,
     registry_pb2.CONFUSABLE: Refusal.CONFUSABLE,
     registry_pb2.HELD_BACK: Refusal.HELD_BACK,
+    registry_pb2.OWNER_LIMIT: Refusal.OWNER_LIMIT,
+    registry_pb2.INVALID_BY_POLICY: Refusal.INVALID_BY_POLICY,
 }
 
 
@@ -287,14 +244,10 @@ def _refusal(number: registry_pb2.Refusal.ValueType) -> Refusal | None:
     return _REFUSALS.get(number, Refusal.OTHER)
 
 
-def _peer(message: cluster_pb2.PeerStatus) -> PeerState:
-    return PeerState(
-        node_id=message.node_id,
-        connected=message.connected,
-        lag_entries=message.lag_entries if message.HasField("lag_entries") else None,
-        match_index=message.match_index if message.HasField("match_index") else None,
-    )
-
-
-def _time(stamp: Timestamp) -> datetime:
-    return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+def _why(message: registry_pb2.RegisterResponse | registry_pb2.RenameResponse) -> _Why:
+    return {
+        "until": time_from(message.until) if message.HasField("until") else None,
+        "in_way": message.in_way or None,
+        "message": message.message or None,
+        "policy_reason": message.policy_reason or None,
+    }

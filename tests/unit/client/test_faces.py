@@ -14,6 +14,9 @@ from namestore import aio, errors
 from namestore.client.blocking import NameStore
 from tests.unit.client.fake_network import Scene
 
+# Methods whose result is for `with`.
+ENTERED = {"reserve"}
+
 
 def public(face: type) -> dict[str, Callable[..., Any]]:
     return {
@@ -33,10 +36,18 @@ def test_the_faces_have_the_same_methods_and_parameters() -> None:
 
 
 def test_the_async_face_only_awaits() -> None:
-    """Every call of the asyncio flavour is awaited or iterated."""
+    """Every call of the asyncio flavour is awaited, iterated or entered."""
     for name, method in public(aio.NameStore).items():
         awaited = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
-        assert awaited, name
+        assert awaited or name in ENTERED, name
+
+
+def test_what_is_entered_is_entered_asynchronously() -> None:
+    """`async with` there, `with` here; nothing is sent before."""
+    for flavour, enter in (("blocking", "__enter__"), ("asyncio", "__aenter__")):
+        scene = Scene(flavour)
+        assert hasattr(scene.store.reserve("user:alice"), enter)
+        assert scene.network.sent == []
 
 
 def test_the_package_hands_out_its_client() -> None:

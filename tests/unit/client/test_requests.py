@@ -32,7 +32,6 @@ def test_without_ttl_the_request_is_permanent() -> None:
         (("user:a", 7, b"", None), "owner"),
         (("user:a", "\udfff", b"", None), "owner"),
         (("user:a", "", "text", None), "payload"),
-        (("user:a", "", b"", 0), "ttl"),
         (("user:a", "", b"", -1), "ttl"),
         (("user:a", "", b"", float("nan")), "ttl"),
     ),
