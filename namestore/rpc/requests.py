@@ -1,8 +1,9 @@
 """Requests off the wire -> commands of the core, checked against every limit of the contract.
 
-Nothing is proposed from here. Invariant: what these functions return is canonical and within the
-limits of `namestore.core.limits`; what they refuse names the field, in a batch as
-`requests[3].name`, and nothing of that batch has been applied.
+Those that change a holding are in `changes`. Nothing is proposed from here, and no policy is known
+here: names leave in NFC, with what the caller wrote beside them. Invariant: what these functions
+return is within the limits of `namestore.core.limits`; what they refuse names the field, in a batch
+as `requests[3].name`, and nothing of that batch has been applied.
 """
 
 from __future__ import annotations
@@ -10,28 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from google.protobuf.duration_pb2 import Duration
-
-from namestore.core.commands import Command, Register, RegisterAll, Release, Wanted
-from namestore.core.limits import (
-    BATCH_REQUESTS_MAX,
-    LABEL_BYTES_MAX,
-    OWNER_BYTES_MAX,
-    PAGE_SIZE_MAX,
-    PAYLOAD_BYTES_MAX,
-    REQUEST_ID_BYTES_MAX,
-)
-from namestore.core.names import canonical_name
-from namestore.errors import InvalidName, InvalidRequest, NotImplementedYet
+from namestore.core.commands import Command, Register, RegisterAll, Wanted
+from namestore.core.limits import BATCH_REQUESTS_MAX, PAGE_SIZE_MAX
+from namestore.errors import InvalidRequest
 from namestore.rpc import pages
+from namestore.rpc.fields import checked_name as _name
+from namestore.rpc.fields import checked_owner as _owner
+from namestore.rpc.fields import checked_payload as _payload
+from namestore.rpc.fields import checked_request_id as _request_id
+from namestore.rpc.fields import ttl_ms
 from namestore.rpc.identities import draw_request_id
 from namestore.v1 import registry_pb2 as pb
-
-# Composing shrinks a text: at most three code points become one, and the shortest of those has two
-# bytes. A text longer than this cannot become a name, and is not worth normalising.
-_NAME_CHARS_MAX = 33 + 2 * LABEL_BYTES_MAX
-_DURATION_SECONDS_MAX = 315_576_000_000
-_DURATION_NANOS_MAX = 999_999_999
 
 # An identity for a request that came without one.
 DrawRequestId = Callable[[], bytes]
@@ -56,7 +46,6 @@ def register_command(
 
     Raises:
         InvalidRequest: A field is outside its limits (`InvalidName`: the name).
-        NotImplementedYet: It asks for a reservation.
     """
     return _register(request, "", draw)
 
@@ -71,7 +60,6 @@ def register_many_commands(
 
     Raises:
         InvalidRequest: The number of requests, a field of one, or two that exclude each other.
-        NotImplementedYet: One asks for a reservation.
     """
     items = request.requests
     _check_count(len(items), "requests")
@@ -82,24 +70,10 @@ def register_many_commands(
         raise InvalidRequest(f"mode {request.mode} is not known here", field="mode")
     commands = [_register(item, f"requests[{place}].", draw) for place, item in enumerate(items)]
     if request.mode == pb.RegisterManyRequest.INDEPENDENT:
-        _check_distinct([command.request_id for command in commands], "request_id")
+        check_distinct([command.request_id for command in commands], "request_id")
         return list(commands)
-    _check_distinct([command.wanted.name for command in commands], "name")
+    check_distinct([command.wanted.name for command in commands], "name")
     return [RegisterAll(commands[0].request_id, tuple(command.wanted for command in commands))]
-
-
-def release_command(request: pb.ReleaseRequest, draw: DrawRequestId = draw_request_id) -> Release:
-    """The command of a Release request.
-
-    Raises:
-        InvalidRequest: A field is outside its limits (`InvalidName`: the name).
-    """
-    return Release(
-        request_id=_request_id(request.request_id, "", draw),
-        name=_name(request.name, "name"),
-        owner=_owner(request.owner, ""),
-        create_revision=request.create_revision,
-    )
 
 
 def lookup_name(request: pb.LookupRequest) -> str:
@@ -128,6 +102,12 @@ def list_page(request: pb.ListRequest) -> Page:
     return Page(prefix, after, request.page_size or PAGE_SIZE_MAX)
 
 
+def history_name(request: pb.HistoryRequest) -> str:
+    """The name a History asks for. Raises `InvalidRequest`."""
+    check_consistency(request.consistency)
+    return _name(request.name, "name")
+
+
 def check_consistency(consistency: pb.Consistency.ValueType) -> None:
     """Refuses a consistency that this version does not know. Raises `InvalidRequest`."""
     if consistency not in (pb.LINEARIZABLE, pb.STALE):
@@ -138,67 +118,16 @@ def check_consistency(consistency: pb.Consistency.ValueType) -> None:
 
 
 def _register(request: pb.RegisterRequest, path: str, draw: DrawRequestId) -> Register:
-    name = _name(request.name, path + "name")
-    owner = _owner(request.owner, path)
-    if len(request.payload) > PAYLOAD_BYTES_MAX:
-        raise InvalidRequest(
-            f"{path}payload has {len(request.payload)} bytes; at most {PAYLOAD_BYTES_MAX} are kept",
-            field=path + "payload",
-        )
-    request_id = _request_id(request.request_id, path, draw)
-    if request.HasField("ttl"):
-        _check_ttl(request.ttl, path + "ttl")
-        raise NotImplementedYet(
-            f"{path}ttl asks for a reservation, which this version does not make; "
-            "leave it out to register for good",
-            field=path + "ttl",
-        )
-    return Register(request_id, Wanted(name, request.name, owner, request.payload))
-
-
-def _name(text: str, field: str) -> str:
-    if len(text) > _NAME_CHARS_MAX:
-        raise InvalidName(
-            f"{field} has {len(text)} characters; "
-            f"a label has 1 to {LABEL_BYTES_MAX} bytes of UTF-8",
-            field=field,
-        )
-    try:
-        return canonical_name(text)
-    except InvalidName as error:
-        where = "" if field == "name" else f"{field}: "
-        raise InvalidName(where + error.message, field=field) from None
-
-
-def _owner(owner: str, path: str) -> str:
-    size = len(owner.encode())
-    if size > OWNER_BYTES_MAX:
-        raise InvalidRequest(
-            f"{path}owner has {size} bytes of UTF-8; at most {OWNER_BYTES_MAX} are allowed",
-            field=path + "owner",
-        )
-    return owner
-
-
-def _request_id(request_id: bytes, path: str, draw: DrawRequestId) -> bytes:
-    if len(request_id) > REQUEST_ID_BYTES_MAX:
-        raise InvalidRequest(
-            f"{path}request_id has {len(request_id)} bytes; "
-            f"at most {REQUEST_ID_BYTES_MAX} are allowed, and 16 random ones serve",
-            field=path + "request_id",
-        )
-    return request_id or draw()
-
-
-def _check_ttl(ttl: Duration, field: str) -> None:
-    if (
-        not 0 <= ttl.seconds <= _DURATION_SECONDS_MAX
-        or not 0 <= ttl.nanos <= _DURATION_NANOS_MAX
-        or ttl.seconds == ttl.nanos == 0
-    ):
-        raise InvalidRequest(
-            f"{field} must be a time above zero; leave it out for ever", field=field
-        )
+    return Register(
+        _request_id(request.request_id, path + "request_id") or draw(),
+        Wanted(
+            name=_name(request.name, path + "name"),
+            display_name=request.name,
+            owner=_owner(request.owner, path + "owner"),
+            payload=_payload(request.payload, path + "payload"),
+            ttl_ms=ttl_ms(request.ttl, path + "ttl") if request.HasField("ttl") else None,
+        ),
+    )
 
 
 def _check_count(count: int, field: str) -> None:
@@ -208,7 +137,8 @@ def _check_count(count: int, field: str) -> None:
         )
 
 
-def _check_distinct(values: Sequence[object], key: str) -> None:
+def check_distinct(values: Sequence[object], key: str) -> None:
+    """Refuses a batch in which two requests have one value. Raises `InvalidRequest`."""
     if len(set(values)) == len(values):
         return
     first_at: dict[object, int] = {}

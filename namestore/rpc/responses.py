@@ -1,25 +1,58 @@
 """What the core decided -> responses on the wire, or the error that stands for it.
 
-Being taken is an answer. What the state does not allow (not found, not the owner, a stale fence)
-and a request_id that was used for something else are raised.
+Being taken is an answer, and so is every other reason for which a name is not granted. What the
+state does not allow (not found, not the owner, a stale fence) and a request_id that was used for
+something else are raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from namestore.core.events import Holding
 from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.records import Record
 from namestore.errors import (
     InvalidRequest,
     InvariantViolation,
     NameNotFound,
+    NamestoreError,
     NotOwner,
+    OwnerLimit,
     StaleFence,
 )
+from namestore.policy import Reason, Refusal
 from namestore.v1 import registry_pb2 as pb
+
+# By which verdict a name was not granted, and how that is called on the wire.
+_REFUSALS = {
+    Verdict.TAKEN: pb.TAKEN,
+    Verdict.CONFUSABLE: pb.CONFUSABLE,
+    Verdict.HELD_BACK: pb.HELD_BACK,
+    Verdict.OWNER_LIMIT: pb.OWNER_LIMIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """What a namespace's policy said of a request that was therefore never proposed.
+
+    Attributes:
+        reasons: One per name of the request, in order; None: this name was not the reason.
+        revision: At which it said so.
+    """
+
+    reasons: tuple[Refusal | None, ...]
+    revision: int
+
+
+# What became of one command: it was decided, refused by a policy, or came to nothing.
+Answer = Decision | Unfit | NamestoreError
+# A response that may say why a name was not granted.
+Granting = pb.RegisterResponse | pb.RenameResponse
 
 
 def timestamp(time_ms: int) -> Timestamp:
@@ -46,46 +79,38 @@ def fill_record(message: pb.NameRecord, record: Record) -> None:
     message.payload = record.payload
     message.create_revision = record.create_revision
     message.mod_revision = record.mod_revision
-    seconds, rest = divmod(record.create_time_ms, 1000)
-    time = message.create_time
-    time.seconds = seconds
-    time.nanos = rest * 1_000_000
+    fill_time(message.create_time, record.create_time_ms)
+    if record.expire_time_ms:
+        fill_time(message.expire_time, record.expire_time_ms)
 
 
-def register_response(outcome: Outcome, path: str = "") -> pb.RegisterResponse:
+def fill_time(message: Timestamp, time_ms: int) -> None:
+    """Makes an empty message what `timestamp` returns."""
+    message.seconds, rest = divmod(time_ms, 1000)
+    message.nanos = rest * 1_000_000
+
+
+def register_response(answer: Answer) -> pb.RegisterResponse:
     """How one name fared.
-
-    Args:
-        outcome: Of a Register, or of one name of a RegisterAll.
-        path: In a batch, which of its requests this was: "requests[3].".
 
     Raises:
         InvalidRequest: The request_id was used for another request before.
+        NamestoreError: It came to nothing.
     """
     response = pb.RegisterResponse()
-    fill_register(response, outcome, path)
+    fill_register(response, answer)
     return response
 
 
-def fill_register(response: pb.RegisterResponse, outcome: Outcome, path: str = "") -> None:
+def fill_register(response: pb.RegisterResponse, answer: Answer) -> None:
     """Makes an empty message what `register_response` returns. Raises as it does."""
-    match outcome.verdict:
-        case Verdict.GRANTED:
-            response.registered = True
-        case Verdict.TAKEN:
-            response.refusal = pb.TAKEN
-        case Verdict.NOT_TRIED:
-            pass
-        case Verdict.REQUEST_ID_REUSED:
-            raise _reused(path)
-        case verdict:
-            raise InvariantViolation(f"a register was decided as {verdict.name}")
-    response.revision = outcome.revision
-    if outcome.record is not None:
-        fill_record(response.record, outcome.record)
+    if isinstance(answer, Unfit):
+        _fill_unfit(response, answer.reasons[0], answer.revision)
+    else:
+        _fill_registered(response, decided(answer), "")
 
 
-def register_many_response(decisions: Sequence[Decision]) -> pb.RegisterManyResponse:
+def register_many_response(answers: Sequence[Answer]) -> pb.RegisterManyResponse:
     """How each name fared, in the order of the request, whichever the mode was.
 
     Raises:
@@ -95,55 +120,159 @@ def register_many_response(decisions: Sequence[Decision]) -> pb.RegisterManyResp
     """
     response = pb.RegisterManyResponse()
     add = response.results.add
-    outcomes = (outcome for decision in decisions for outcome in decision)
-    for place, outcome in enumerate(outcomes):
-        fill_register(add(), outcome, f"requests[{place}].")
+    place = 0
+    for answer in answers:
+        if isinstance(answer, NamestoreError):
+            raise answer
+        if isinstance(answer, Unfit):
+            for reason in answer.reasons:
+                _fill_unfit(add(), reason, answer.revision)
+            place += len(answer.reasons)
+            continue
+        for outcome in answer:
+            _fill_registered(add(), outcome, f"requests[{place}].")
+            place += 1
     return response
 
 
-def release_response(outcome: Outcome) -> pb.ReleaseResponse:
+def release_response(answer: Answer) -> pb.ReleaseResponse:
     """The answer to a release that happened.
 
     Raises:
         Refused: It did not; which of its kinds says why.
         InvalidRequest: The request_id was used for another request before.
     """
-    match outcome.verdict:
-        case Verdict.RELEASED:
-            return pb.ReleaseResponse(released=True, revision=outcome.revision)
-        case Verdict.NAME_NOT_FOUND:
-            raise NameNotFound("nobody holds the name")
-        case Verdict.NOT_OWNER:
-            raise NotOwner("somebody else holds the name", **_fence(outcome))
-        case Verdict.STALE_FENCE:
-            raise StaleFence(
-                "the name was registered anew since that create_revision", **_fence(outcome)
-            )
-        case Verdict.REQUEST_ID_REUSED:
-            raise _reused("")
-        case verdict:
-            raise InvariantViolation(f"a release was decided as {verdict.name}")
+    outcome = decided(answer)
+    if outcome.verdict is Verdict.RELEASED:
+        return pb.ReleaseResponse(released=True, revision=outcome.revision)
+    raise _refused(outcome)
 
 
-def lookup_response(record: Record | None, revision: int) -> pb.LookupResponse:
-    """Who holds a name, if anybody."""
-    response = pb.LookupResponse()
-    fill_lookup(response, record, revision)
+def update_response(answer: Answer) -> pb.UpdateResponse:
+    """The answer to an update that happened. Raises as `release_response`."""
+    outcome = decided(answer)
+    if outcome.verdict is not Verdict.UPDATED or outcome.record is None:
+        raise _refused(outcome)
+    return pb.UpdateResponse(record=name_record(outcome.record), revision=outcome.revision)
+
+
+def confirm_response(answer: Answer) -> pb.ConfirmResponse:
+    """The answer to a confirmation that happened. Raises as `release_response`."""
+    outcome = decided(answer)
+    if outcome.verdict is not Verdict.CONFIRMED or outcome.record is None:
+        raise _refused(outcome)
+    return pb.ConfirmResponse(record=name_record(outcome.record), revision=outcome.revision)
+
+
+def rename_response(answer: Answer) -> pb.RenameResponse:
+    """Whether the new name was granted. Raises, of the old one, as `release_response`."""
+    response = pb.RenameResponse()
+    if isinstance(answer, Unfit):
+        _fill_unfit(response, answer.reasons[0], answer.revision)
+        return response
+    outcome = decided(answer)
+    if outcome.verdict is Verdict.RENAMED:
+        response.renamed = True
+    elif outcome.verdict in _REFUSALS:
+        _fill_refusal(response, outcome)
+    else:
+        raise _refused(outcome)
+    _fill_outcome(response, outcome)
     return response
 
 
-def fill_lookup(response: pb.LookupResponse, record: Record | None, revision: int) -> None:
-    """Makes an empty message what `lookup_response` returns."""
+def fill_lookup(
+    response: pb.LookupResponse, record: Record | None, redirect: Record | None, revision: int
+) -> None:
+    """Fills an empty message: who holds a name, or where it leads."""
     response.revision = revision
     if record is not None:
         response.found = True
         fill_record(response.record, record)
+    elif redirect is not None:
+        fill_record(response.redirect, redirect)
 
 
-def _fence(outcome: Outcome) -> dict[str, str]:
-    if outcome.record is None:
-        return {}
-    return {"create_revision": str(outcome.record.create_revision)}
+def fill_holding(message: pb.HistoryResponse.Holding, holding: Holding) -> None:
+    """Fills an empty message: who held a name, from when to when."""
+    message.owner = holding.owner
+    message.create_revision = holding.create_revision
+    fill_time(message.from_time, holding.from_ms)
+    if holding.ended_by is None:
+        return
+    fill_time(message.to_time, holding.to_ms)
+    # The numbers are the same on purpose; a test compares the names.
+    message.ended_by = pb.Event.Kind.ValueType(holding.ended_by)
+    message.end_revision = holding.end_revision
+
+
+def decided(answer: Answer) -> Outcome:
+    """The outcome of a command of one name, or the error that it came to."""
+    if isinstance(answer, NamestoreError):
+        raise answer
+    if isinstance(answer, Unfit):
+        raise InvariantViolation("a policy refused a request that takes no name")
+    return answer[0]
+
+
+def _fill_registered(response: pb.RegisterResponse, outcome: Outcome, path: str) -> None:
+    verdict = outcome.verdict
+    if verdict is Verdict.GRANTED:
+        response.registered = True
+    elif verdict in _REFUSALS:
+        _fill_refusal(response, outcome)
+    elif verdict is Verdict.REQUEST_ID_REUSED:
+        raise _reused(path)
+    elif verdict is not Verdict.NOT_TRIED:
+        raise InvariantViolation(f"a register was decided as {verdict.name}")
+    _fill_outcome(response, outcome)
+
+
+def _fill_outcome(response: Granting, outcome: Outcome) -> None:
+    response.revision = outcome.revision
+    if outcome.record is not None:
+        fill_record(response.record, outcome.record)
+
+
+def _fill_refusal(response: Granting, outcome: Outcome) -> None:
+    response.refusal = _REFUSALS[outcome.verdict]
+    if outcome.until_ms:
+        fill_time(response.until, outcome.until_ms)
+    if outcome.in_way:
+        response.in_way = outcome.in_way
+
+
+def _fill_unfit(response: Granting, reason: Refusal | None, revision: int) -> None:
+    response.revision = revision
+    if reason is None:
+        return
+    response.message = reason.message
+    if reason.reason is Reason.RESERVED_WORD:
+        response.refusal = pb.RESERVED_WORD
+        response.in_way = reason.word
+    else:
+        response.refusal = pb.INVALID_BY_POLICY
+        response.policy_reason = reason.reason.value
+
+
+def _refused(outcome: Outcome) -> NamestoreError:
+    """The error that stands for a change that did not happen."""
+    fence = {}
+    if outcome.record is not None:
+        fence = {"create_revision": str(outcome.record.create_revision)}
+    match outcome.verdict:
+        case Verdict.NAME_NOT_FOUND:
+            return NameNotFound("nobody holds the name")
+        case Verdict.NOT_OWNER:
+            return NotOwner("somebody else holds the name", **fence)
+        case Verdict.STALE_FENCE:
+            return StaleFence("the name was registered anew since that create_revision", **fence)
+        case Verdict.OWNER_LIMIT:
+            return OwnerLimit("the new owner has as many names there as the policy allows")
+        case Verdict.REQUEST_ID_REUSED:
+            return _reused("")
+        case verdict:
+            return InvariantViolation(f"a change of a holding was decided as {verdict.name}")
 
 
 def _reused(path: str) -> InvalidRequest:

@@ -20,11 +20,11 @@ from typing import Any
 
 import grpc
 
-from namestore.core.commands import Command, encode_command
-from namestore.core.outcomes import Outcome
+from namestore.core.commands import Command
 from namestore.errors import InvalidRequest, NamestoreError, NotImplementedYet, OutcomeUnknown
 from namestore.logs import get_logger
-from namestore.rpc import requests, responses, status
+from namestore.rpc import changes, requests, responses, status
+from namestore.rpc.responses import Answer
 from namestore.server.gateway import Gateway
 from namestore.v1 import registry_pb2 as pb
 
@@ -39,26 +39,41 @@ Deliver = Callable[[pb.SessionResponse], None]
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """How a kind of item becomes a command, and what was decided its answer.
+    """How a kind of item becomes a command, and what became of that its answer.
 
-    `respond` fills the answer in, or raises what the outcome stands for.
+    `respond` fills the answer in, or raises what became of it.
     """
 
     command: Callable[[Any], Command]
-    respond: Callable[[Outcome, pb.SessionResponse.Answer], None]
+    respond: Callable[[Answer, pb.SessionResponse.Answer], None]
 
 
-def _register(outcome: Outcome, answer: pb.SessionResponse.Answer) -> None:
-    responses.fill_register(answer.register, outcome)
+def _register(answer: Answer, response: pb.SessionResponse.Answer) -> None:
+    responses.fill_register(response.register, answer)
 
 
-def _release(outcome: Outcome, answer: pb.SessionResponse.Answer) -> None:
-    answer.release.CopyFrom(responses.release_response(outcome))
+def _release(answer: Answer, response: pb.SessionResponse.Answer) -> None:
+    response.release.CopyFrom(responses.release_response(answer))
+
+
+def _update(answer: Answer, response: pb.SessionResponse.Answer) -> None:
+    response.update.CopyFrom(responses.update_response(answer))
+
+
+def _confirm(answer: Answer, response: pb.SessionResponse.Answer) -> None:
+    response.confirm.CopyFrom(responses.confirm_response(answer))
+
+
+def _rename(answer: Answer, response: pb.SessionResponse.Answer) -> None:
+    response.rename.CopyFrom(responses.rename_response(answer))
 
 
 _WRITES = {
     "register": _Write(requests.register_command, _register),
-    "release": _Write(requests.release_command, _release),
+    "release": _Write(changes.release_command, _release),
+    "update": _Write(changes.update_command, _update),
+    "confirm": _Write(changes.confirm_command, _confirm),
+    "rename": _Write(changes.rename_command, _rename),
 }
 
 
@@ -69,7 +84,7 @@ class _Group:
     Attributes:
         timeout_ms: The shortest of its members'.
         ids: Of its members; `work` and `writes` belong to them, place by place.
-        work: Encoded commands, or canonical names.
+        work: Commands that are not judged yet, or names; both in NFC.
     """
 
     timeout_ms: int
@@ -92,10 +107,10 @@ class _Frame:
         call = item.WhichOneof("call")
         write = _WRITES.get(call or "")
         if write is not None:
-            encoded = encode_command(write.command(getattr(item, call or "")))
+            command = write.command(getattr(item, call or ""))
             group = self._group("write", item)
             group.writes.append(write)
-            group.work.append(encoded)
+            group.work.append(command)
         elif call == "lookup":
             name = requests.lookup_name(item.lookup)
             kind = "stale" if item.lookup.consistency == pb.STALE else "linearizable"
@@ -179,15 +194,15 @@ class Frames:
 
     async def _write(self, group: _Group) -> pb.SessionResponse:
         timeout = self._time_left(group.timeout_ms / 1000)
-        decisions = await self._gateway.decide(group.work, len(group.work), timeout)
+        answers = await self._gateway.settle(group.work, timeout)
         response = pb.SessionResponse()
         add = response.answers.add
-        for item_id, write, decision in zip(group.ids, group.writes, decisions, strict=True):
-            answer = add(id=item_id)
+        for item_id, write, answer in zip(group.ids, group.writes, answers, strict=True):
+            message = add(id=item_id)
             try:
-                write.respond(decision[0], answer)
+                write.respond(answer, message)
             except NamestoreError as error:
-                answer.error.CopyFrom(status.call_error(error))
+                message.error.CopyFrom(status.call_error(error))
         return response
 
     async def _find(self, group: _Group, stale: bool) -> pb.SessionResponse:

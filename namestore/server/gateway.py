@@ -1,8 +1,7 @@
-"""What a node does for a caller: the service logic, free of gRPC.
+"""How a node carries calls: admitted, handed to the replica, waited for, and counted.
 
-Takes and returns protobuf messages, and raises `NamestoreError`; the gRPC services translate, and
-an embedded registry calls it directly. It decides nothing about names: that is the replicas'
-business. Belongs to one event loop, the one of the first call.
+What the calls mean is `calls` and `namespaces`. It decides nothing about names: that is the
+replicas' business. Belongs to one event loop, the one of the first call.
 
 Invariants: every call is answered within its timeout. A write that was handed to the replica ends
 in what the replica said or in `OutcomeUnknown`, never in a guess; a call that was refused here was
@@ -19,7 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from namestore.config import ClusterConfig
-from namestore.core.commands import encode_command
+from namestore.core.commands import Command
 from namestore.core.outcomes import Decision
 from namestore.errors import (
     ClientMisuse,
@@ -29,12 +28,14 @@ from namestore.errors import (
     Unavailable,
 )
 from namestore.raft.replica import Replica
-from namestore.rpc import requests, responses
-from namestore.server import reading
+from namestore.rpc.responses import Answer
+from namestore.server import settling
 from namestore.server.admission import Admission
 from namestore.server.barriers import ReadBarriers
 from namestore.server.bridge import Mailbox, Reply
+from namestore.server.calls import RegistryCalls
 from namestore.server.metrics import CallMetrics
+from namestore.server.namespaces import Namespaces
 from namestore.server.orders import Orders, for_replica, shutting_down
 from namestore.server.reports import StatusReport
 from namestore.storage.interfaces import StateView
@@ -47,8 +48,8 @@ T = TypeVar("T")
 _NAMES_READ_AT_ONCE = 64
 
 
-class Gateway:
-    """The calls of `NameRegistry`, and `Cluster.Status`, on one node.
+class Gateway(RegistryCalls):
+    """The calls of `NameRegistry` and `Namespaces`, and `Cluster.Status`, on one node.
 
     Every method takes its request and a timeout in seconds, may be called concurrently and
     cancelled at any time; a write that is cancelled may still be applied.
@@ -62,6 +63,7 @@ class Gateway:
 
     Attributes:
         orders: The other calls of `Cluster`.
+        namespaces: Those of `Namespaces`.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Gateway:
         self._reads = Admission(config.limits, clock)
         self._report = StatusReport(config, node_id, clock, wall_clock)
         self.orders = Orders(replica)
+        self.namespaces = Namespaces(self, clock)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._barriers: ReadBarriers
@@ -88,53 +91,6 @@ class Gateway:
         self._idle = asyncio.Event()
 
     # -- calls ------------------------------------------------------------------------------
-
-    async def register(self, request: pb.RegisterRequest, timeout: float) -> pb.RegisterResponse:
-        """Takes a name if nobody holds it."""
-        with self.calls():
-            command = requests.register_command(request)
-            decisions = await self.decide([encode_command(command)], 1, timeout)
-            return responses.register_response(decisions[0][0])
-
-    async def register_many(
-        self, request: pb.RegisterManyRequest, timeout: float
-    ) -> pb.RegisterManyResponse:
-        """Takes up to 1000 names: each for itself, or all of them or none."""
-        with self.calls():
-            commands = requests.register_many_commands(request)
-            encoded = [encode_command(command) for command in commands]
-            decisions = await self.decide(encoded, len(request.requests), timeout)
-            return responses.register_many_response(decisions)
-
-    async def release(self, request: pb.ReleaseRequest, timeout: float) -> pb.ReleaseResponse:
-        """Gives a name back."""
-        with self.calls():
-            command = requests.release_command(request)
-            decisions = await self.decide([encode_command(command)], 1, timeout)
-            return responses.release_response(decisions[0][0])
-
-    async def lookup(self, request: pb.LookupRequest, timeout: float) -> pb.LookupResponse:
-        """Says who holds a name."""
-        with self.calls():
-            name = requests.lookup_name(request)
-            found = await self.find([name], request.consistency, timeout)
-            return found.results[0]
-
-    async def lookup_many(
-        self, request: pb.LookupManyRequest, timeout: float
-    ) -> pb.LookupManyResponse:
-        """Says who holds each of up to 1000 names, all at one revision."""
-        with self.calls():
-            return await self.find(requests.lookup_names(request), request.consistency, timeout)
-
-    async def list(self, request: pb.ListRequest, timeout: float) -> pb.ListResponse:
-        """One page of the names that begin with a prefix."""
-        with self.calls():
-            page = requests.list_page(request)
-            deadline = self._clock() + timeout
-            with self._reading(page.size):
-                await self._catch_up(request.consistency, timeout)
-                return await self._read_aside(partial(reading.list_page, page=page), deadline)
 
     async def status(
         self, request: cluster_pb2.StatusRequest, timeout: float
@@ -215,17 +171,35 @@ class Gateway:
             raise
         return await reply.future
 
-    async def find(
-        self, names: Sequence[str], consistency: pb.Consistency.ValueType, timeout: float
-    ) -> pb.LookupManyResponse:
-        """Reads who holds canonical names, all at one revision. Within `calls`."""
+    async def settle(self, commands: Sequence[Command], timeout: float) -> Sequence[Answer]:
+        """See `RegistryCalls.settle`."""
+        replica, clock = self._replica, self._clock
+        return await settling.settle(commands, timeout, proposer=self, replica=replica, clock=clock)
+
+    async def read(
+        self,
+        read: Callable[[StateView], T],
+        count: int,
+        consistency: pb.Consistency.ValueType,
+        timeout: float,
+    ) -> T:
+        """See `RegistryCalls.read`."""
         deadline = self._clock() + timeout
-        with self._reading(len(names)):
-            await self._catch_up(consistency, timeout)
-            if len(names) > _NAMES_READ_AT_ONCE:
-                return await self._read_aside(partial(reading.lookup, names=names), deadline)
+        with self._reading(count):
+            if consistency == pb.LINEARIZABLE:
+                await self.catch_up(timeout)
+            if count > _NAMES_READ_AT_ONCE:
+                return await self.read_aside(read, deadline)
             with self._replica.view() as view:
-                return reading.lookup(view, names=names)
+                return read(view)
+
+    async def catch_up(self, timeout: float) -> None:
+        """Returns once the replica's view reflects every write answered before. Within `calls`.
+
+        Raises:
+            Unavailable: It cannot be told in time.
+        """
+        await self._barriers.wait(timeout)
 
     # -- within -----------------------------------------------------------------------------
 
@@ -243,11 +217,7 @@ class Gateway:
         finally:
             self._reads.release(ticket)
 
-    async def _catch_up(self, consistency: pb.Consistency.ValueType, timeout: float) -> None:
-        if consistency == pb.LINEARIZABLE:
-            await self._barriers.wait(timeout)
-
-    async def _read_aside(self, read: Callable[[StateView], T], deadline: float) -> T:
+    async def read_aside(self, read: Callable[[StateView], T], deadline: float) -> T:
         """Reads much from the disk in a thread of its own, so that other calls go on."""
 
         def in_thread() -> T:

@@ -39,6 +39,7 @@ _SERVICES = {
 SERVICE_NAMES = tuple(_SERVICES)
 REGISTRY_SERVICE = "namestore.v1.NameRegistry"
 CLUSTER_SERVICE = "namestore.v1.Cluster"
+NAMESPACES_SERVICE = "namestore.v1.Namespaces"
 
 # The part of a caller's deadline that is kept for the way back, so that our answer, with its
 # details, arrives before the caller's own clock cuts it off.
@@ -83,7 +84,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
         gateway: Does the work.
         request_timeout: Seconds that no call waits longer than.
     """
-    orders = gateway.orders
+    orders, namespaces = gateway.orders, gateway.namespaces
     frames = Frames(gateway, request_timeout, lambda seconds: time_left(seconds, request_timeout))
     served: dict[str, dict[str, _Call | _Conversation]] = {
         REGISTRY_SERVICE: {
@@ -92,7 +93,11 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
             "Lookup": _Call(gateway.lookup),
             "LookupMany": _Call(gateway.lookup_many),
             "Release": _Call(gateway.release, writes=True),
+            "Update": _Call(gateway.update, writes=True),
+            "Confirm": _Call(gateway.confirm, writes=True),
+            "Rename": _Call(gateway.rename, writes=True),
             "List": _Call(gateway.list),
+            "History": _Call(gateway.history),
             "Session": _Conversation(frames),
         },
         CLUSTER_SERVICE: {
@@ -100,6 +105,11 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
             "AddMember": _Call(orders.add_member, writes=True, patient=True),
             "RemoveMember": _Call(orders.remove_member, writes=True, patient=True),
             "TransferLeadership": _Call(orders.transfer_leadership, writes=True),
+        },
+        NAMESPACES_SERVICE: {
+            "PutNamespace": _Call(namespaces.put, writes=True, patient=True),
+            "GetNamespace": _Call(namespaces.get),
+            "ListNamespaces": _Call(namespaces.list),
         },
     }
     return tuple(

@@ -51,8 +51,7 @@ def test_the_calls_of_the_interface_work(tmp_path: Path) -> None:
         (entry,) = store.status()
         assert entry.node is not None
         assert entry.node.name_count == 1201
-        with pytest.raises(errors.NotImplementedYet):
-            store.confirm(names[0], "me")
+        assert store.confirm(names[0], "me").name == names[0]
         with pytest.raises(errors.NotImplementedYet):
             next(store.watch())
 

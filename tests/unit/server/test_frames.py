@@ -98,7 +98,7 @@ async def test_a_bad_item_never_fails_its_neighbours(asked: Asked, replica: Fake
         register(1, "user:a"),
         register(2, "no namespace"),
         Item(id=3),
-        Item(id=4, rename=pb.RenameRequest(from_name="user:a", to_name="user:b")),
+        Item(id=4, rename=pb.RenameRequest(from_name="user:a", to_name="user:b", owner="else")),
         Item(id=5, release=pb.ReleaseRequest(name="user:none")),
         register(6, "user:c"),
     )
@@ -109,11 +109,11 @@ async def test_a_bad_item_never_fails_its_neighbours(asked: Asked, replica: Fake
     assert kinds == [
         errors.InvalidName,
         errors.InvalidRequest,
-        errors.NotImplementedYet,
+        errors.NotOwner,
         errors.NameNotFound,
     ]
     assert asked.error(2).metadata == {"field": "name"}
-    assert [len(commands) for commands in replica.calls.proposals] == [3]
+    assert [len(commands) for commands in replica.calls.proposals] == [4]
 
 
 async def test_an_unforeseen_fault_of_one_item_is_its_own(

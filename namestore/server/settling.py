@@ -1,0 +1,150 @@
+"""Commands of callers, carried to an answer: judged, proposed, and judged again where need be.
+
+The first round judges by this node's own picture of the state and proposes what fits. What does not
+fit, or was judged under a policy that is not in force any more, goes into a further round, which
+begins with a read barrier: nothing is refused by a policy of yesterday, and a request that was
+decided before any policy refused it hears that decision.
+
+Invariants: each command has one answer. An error is the answer of those commands only whose round
+met it: what was decided in an earlier round stays decided. A command is proposed again only after
+the registry said that it did nothing, and under the same request_id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from namestore.core.commands import Command, encode_command
+from namestore.core.outcomes import Decision, Verdict
+from namestore.core.reading import decided_before
+from namestore.errors import NamestoreError, Overloaded
+from namestore.raft.replica import Replica
+from namestore.rpc.responses import Answer, Unfit
+from namestore.server import rulebook
+
+# Policies change by hand: more rounds mean that this node does not learn of the change.
+_ROUNDS_MAX = 8
+
+
+class Proposer(Protocol):
+    """What settling needs of a gateway."""
+
+    async def decide(
+        self, encoded: Sequence[bytes], names: int, timeout: float
+    ) -> Sequence[Decision]:
+        """Hands encoded commands to the replica; raises `NamestoreError`."""
+        ...
+
+    async def catch_up(self, timeout: float) -> None:
+        """Returns once the replica's view reflects what was answered before; or raises."""
+        ...
+
+
+async def settle(
+    commands: Sequence[Command],
+    timeout: float,
+    *,
+    proposer: Proposer,
+    replica: Replica,
+    clock: Callable[[], float],
+) -> list[Answer]:
+    """One answer for each command, in order.
+
+    Args:
+        commands: As their callers asked, in NFC and not judged.
+        timeout: Seconds.
+        proposer: Proposes, and waits for barriers.
+        replica: Whose state is read.
+        clock: Monotonic seconds.
+
+    Raises:
+        InvalidRequest: Two names of one command are one under their policy.
+        NamestoreError: Nothing was decided, of any command.
+    """
+    settling = _Settling(commands, proposer, replica)
+    deadline = clock() + timeout
+    left = list(range(len(commands)))
+    try:
+        left = await settling.first_round(timeout)
+        for _ in range(_ROUNDS_MAX):
+            if not left:
+                return settling.given()
+            await proposer.catch_up(max(0.0, deadline - clock()))
+            left = await settling.further_round(left, deadline - clock())
+        raise Overloaded("the namespace's policy keeps changing; nothing was done, ask again")
+    except NamestoreError as error:
+        if not settling.answers:
+            raise
+        for place in left:
+            settling.answers.setdefault(place, error)
+        return settling.given()
+
+
+class _Settling:
+    """One call of `settle`.
+
+    Attributes:
+        answers: By the place of the command.
+    """
+
+    def __init__(self, commands: Sequence[Command], proposer: Proposer, replica: Replica) -> None:
+        self._commands = commands
+        self._proposer = proposer
+        self._replica = replica
+        self.answers: dict[int, Answer] = {}
+
+    def given(self) -> list[Answer]:
+        """The answers in order."""
+        return [self.answers[place] for place in range(len(self._commands))]
+
+    async def first_round(self, timeout: float) -> list[int]:
+        """Proposes what fits; returns the places of what is left."""
+        places = range(len(self._commands))
+        with self._replica.view() as view:
+            book = rulebook.rulebook(view, rulebook.names_in(self._commands))
+            revision = view.meta.revision
+        if not book:
+            return await self._propose(places, self._commands, timeout)
+        judged = [rulebook.judged(book, command, revision) for command in self._commands]
+        fit = [place for place in places if not isinstance(judged[place], Unfit)]
+        unfit = [place for place in places if isinstance(judged[place], Unfit)]
+        proposed = [item for item in judged if not isinstance(item, Unfit)]
+        return sorted((*unfit, *await self._propose(fit, proposed, timeout)))
+
+    async def further_round(self, places: Sequence[int], timeout: float) -> list[int]:
+        """As the first one, at a linearizable picture: what does not fit now is answered so."""
+        fit: list[int] = []
+        proposed: list[Command] = []
+        with self._replica.view() as view:
+            commands = [self._commands[place] for place in places]
+            book = rulebook.rulebook(view, rulebook.names_in(commands))
+            for place, command in zip(places, commands, strict=True):
+                judged = rulebook.judged(book, command, view.meta.revision)
+                if isinstance(judged, Unfit):
+                    self.answers[place] = decided_before(view, command) or judged
+                else:
+                    fit.append(place)
+                    proposed.append(judged)
+        return await self._propose(fit, proposed, timeout)
+
+    async def _propose(
+        self, places: Sequence[int], commands: Sequence[Command], timeout: float
+    ) -> list[int]:
+        """Has the commands decided; returns the places of those that must be judged again."""
+        if not commands:
+            return []
+        encoded = [encode_command(command) for command in commands]
+        names = sum(map(_names_of, commands))
+        decisions = await self._proposer.decide(encoded, names, timeout)
+        again: list[int] = []
+        for place, decision in zip(places, decisions, strict=True):
+            if decision[0].verdict is Verdict.POLICY_CHANGED:
+                again.append(place)
+            else:
+                self.answers[place] = decision
+        return again
+
+
+def _names_of(command: Command) -> int:
+    return max(1, len(rulebook.names_in((command,))))
