@@ -44,7 +44,7 @@ class Verdict(IntEnum):
     ACCEPTED = 22
 
 
-_VERDICTS = frozenset(Verdict)
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
 _PLAIN_VERDICTS_END = Verdict.REQUEST_ID_REUSED
 
 
@@ -77,10 +77,7 @@ Decision = tuple[Outcome, ...]
 
 def encode_decision(decision: Decision) -> bytes:
     """The bytes in which a decision travels between nodes and is remembered."""
-    plain = all(
-        outcome.verdict <= _PLAIN_VERDICTS_END and not outcome.until_ms and not outcome.in_way
-        for outcome in decision
-    )
+    plain = all(map(_is_plain, decision))
     fields = list(map(_plain_fields if plain else _fields, decision))
     return pack((_PLAIN_FORMAT if plain else OUTCOME_FORMAT, fields))
 
@@ -98,6 +95,12 @@ def decode_decision(data: bytes) -> Decision:
         raise InvariantViolation("a decision cannot be read: its outcomes are missing")
     plain = fields[0] == _PLAIN_FORMAT
     return tuple(map(_read_plain if plain else _read, fields[1]))
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    """It says nothing that the first format could not."""
+    old = outcome.verdict <= _PLAIN_VERDICTS_END
+    return old and not outcome.until_ms and not outcome.in_way
 
 
 def _plain_fields(outcome: Outcome) -> tuple[Any, ...]:
@@ -122,9 +125,9 @@ def _fields(outcome: Outcome) -> tuple[Any, ...]:
 def _read_plain(fields: Any) -> Outcome:
     match fields:
         case (int(verdict), int(revision)) if verdict in _VERDICTS:
-            return Outcome(Verdict(verdict), revision)
+            return Outcome(_VERDICTS[verdict], revision)
         case (int(verdict), int(revision), str(name), bytes(data)) if verdict in _VERDICTS:
-            return Outcome(Verdict(verdict), revision, decode_record(name, data))
+            return Outcome(_VERDICTS[verdict], revision, decode_record(name, data))
         case _:
             raise _not_an_outcome()
 
@@ -135,7 +138,7 @@ def _read(fields: Any) -> Outcome:
             verdict in _VERDICTS
         ):
             record = decode_record(name, data) if data else None
-            return Outcome(Verdict(verdict), revision, record, until_ms, in_way)
+            return Outcome(_VERDICTS[verdict], revision, record, until_ms, in_way)
         case _:
             raise _not_an_outcome()
 

@@ -87,15 +87,11 @@ def encode_record(record: Record) -> bytes:
         record.mod_revision - record.create_revision,
         record.create_time_ms,
     )
-    later = (
-        record.expire_time_ms,
-        _packed_keys(record.name, record.keys),
-        record.counted,
-        record.owner_revision,
-        record.owner_time_ms,
-    )
-    if later == (0, (), False, 0, 0):
+    owned_since = record.owner_revision, record.owner_time_ms
+    if not (record.expire_time_ms or record.keys or record.counted or any(owned_since)):
         return pack(plain)
+    keys = _packed_keys(record.name, record.keys)
+    later = (record.expire_time_ms, keys, record.counted, *owned_since)
     return pack((RECORD_FORMAT, *plain[1:], *later))
 
 

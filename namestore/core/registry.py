@@ -33,7 +33,7 @@ from namestore.core.commands import (
     Wanted,
     mark,
 )
-from namestore.core.commands.codec import command_of
+from namestore.core.commands.decoding import command_of
 from namestore.core.deciding import changing, plain, policies, remembering, sweeping
 from namestore.core.deciding.ahead import read_ahead
 from namestore.core.deciding.plain import Told

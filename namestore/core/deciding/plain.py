@@ -15,10 +15,10 @@ from itertools import islice
 
 from namestore.core import state as st
 from namestore.core.commands import Command, fingerprint
-from namestore.core.commands.codec import PLAIN_KIND, PlainFields, command_of, read_fields
+from namestore.core.commands.decoding import command_of, read_fields
+from namestore.core.commands.kinds import PlainFields, is_plain
 from namestore.core.deciding.step import Step
 from namestore.core.events import EventKind
-from namestore.core.limits import PAYLOAD_BYTES_MAX, REQUEST_ID_BYTES_MAX
 from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.packing import packer
 from namestore.core.records import PLAIN_FORMAT, Record
@@ -39,20 +39,11 @@ def read_commands(commands: Sequence[bytes]) -> list[Plain | Command]:
     read: list[Plain | Command] = []
     for data in commands:
         fields = read_fields(data)
-        if fields[0] == PLAIN_KIND and len(fields) == 6:
-            _, request_id, name, shown, owner, payload = fields
-            if (
-                type(request_id) is bytes
-                and 0 < len(request_id) <= REQUEST_ID_BYTES_MAX
-                and type(name) is type(shown) is type(owner) is str
-                and name
-                and type(payload) is bytes
-                and len(payload) <= PAYLOAD_BYTES_MAX
-            ):
-                key = st.NAME_PREFIX + name.encode()
-                read.append((st.OUTCOME_PREFIX + request_id, key, data, fields))
-                continue
-        read.append(command_of(fields))
+        if is_plain(fields):
+            outcome_key = st.OUTCOME_PREFIX + fields[1]
+            read.append((outcome_key, st.NAME_PREFIX + fields[2].encode(), data, fields))
+        else:
+            read.append(command_of(fields))
     return read
 
 
