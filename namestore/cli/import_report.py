@@ -22,8 +22,8 @@ from namestore.cli.exits import (
     reason,
 )
 from namestore.cli.importing import Outcome
-from namestore.cli.output import Printer, holder_text, shown
-from namestore.cli.registering import REFUSAL_WORDS
+from namestore.cli.output import Printer, shown
+from namestore.cli.refusals import REFUSAL_WORDS, refusal_text
 from namestore.cli.rows import Problem, Row
 from namestore.client.values import Refusal, RegisterResult
 from namestore.errors import NamestoreError, OutcomeUnknown
@@ -110,8 +110,8 @@ class RowReport:
         else:
             tally.refused += 1
         if not (result.registered or already_yours or self._quiet):
-            holder = holder_text(result.record)
-            self._note(f"{_lines(row)}: {word}: {shown(row.canonical)} {holder}".rstrip())
+            why = refusal_text(result)
+            self._note(f"{_lines(row)}: {word}: {shown(row.canonical)} {why}".rstrip())
         if self._printer.as_json:
             self._print(row, _decided_json(result, already_yours=already_yours))
 

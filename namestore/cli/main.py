@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from namestore import __version__
+from namestore.cli.changing import confirm_command, rename_command, update_command
 from namestore.cli.completion import completion_command
 from namestore.cli.exporting import export_command
 from namestore.cli.group import PROGRAM, CommandLine
@@ -12,7 +13,7 @@ from namestore.cli.import_command import import_command
 from namestore.cli.members import members_command
 from namestore.cli.namespaces import namespace_command
 from namestore.cli.options import owner_option, shared_options
-from namestore.cli.reading import list_command, lookup_command
+from namestore.cli.reading import history_command, list_command, lookup_command
 from namestore.cli.registering import register_command, release_command, slug_command
 from namestore.cli.status import status_command
 from namestore.cli.streams import occupy_closed_descriptors
@@ -38,9 +39,13 @@ def cli() -> None:
 for _command in (
     register_command,
     lookup_command,
+    confirm_command,
+    update_command,
+    rename_command,
     release_command,
     slug_command,
     list_command,
+    history_command,
     import_command,
     export_command,
     status_command,

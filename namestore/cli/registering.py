@@ -8,27 +8,24 @@ import shlex
 import click
 
 from namestore.cli.connection import Session, session_of
+from namestore.cli.durations import Duration
 from namestore.cli.each import each_name
 from namestore.cli.exits import DONE, REFUSED
 from namestore.cli.group import PROGRAM
+from namestore.cli.identity import (
+    given_identity,
+    literal_bytes,
+    request_id_option,
+    say_how_to_ask_again,
+)
 from namestore.cli.options import owner_option, shared_options
-from namestore.cli.output import holder_text, record_json, shown, shown_owner
+from namestore.cli.output import holder_text, record_json, shown, shown_owner, time_text
+from namestore.cli.refusals import REFUSAL_WORDS, refusal_line, result_code, why_json
 from namestore.cli.store import Store
 from namestore.client.slugs import looks_like_sha
 from namestore.client.values import Refusal, RegisterResult
-from namestore.core.limits import REQUEST_ID_BYTES_MAX
 from namestore.core.names import canonical_name
 from namestore.errors import NameTaken, OutcomeUnknown
-
-# The word for a refusal, as it begins a line.
-REFUSAL_WORDS = {
-    Refusal.TAKEN: "taken",
-    Refusal.RESERVED_WORD: "reserved",
-    Refusal.CONFUSABLE: "look-alike",
-    Refusal.HELD_BACK: "held back",
-    Refusal.OTHER: "refused",
-    None: "refused",
-}
 
 
 @click.command("register")
@@ -45,32 +42,48 @@ REFUSAL_WORDS = {
     help="Makes running the command again the same request: text, or hex:DIGITS. One NAME only.  "
     "[default: random]",
 )
+@click.option(
+    "--ttl",
+    type=Duration(),
+    metavar="TIME",
+    help="A reservation that ends by itself unless confirmed: 90, 90s, 15m, 2h, 7d; 0: as long as "
+    "the namespace's policy says.  [default: for ever]",
+)
 @owner_option
 @shared_options
 @click.pass_context
 def register_command(
-    ctx: click.Context, names: tuple[str, ...], payload: str, request_id: str | None
+    ctx: click.Context,
+    names: tuple[str, ...],
+    payload: str,
+    request_id: str | None,
+    ttl: float | None,
 ) -> int:
     """Take each NAME if nobody holds it.
 
     A name looks like user:alice. Every name is decided for itself; the exit code is that of the
-    worst.
+    worst. With --ttl it is a reservation: confirm makes it permanent.
     """
     if request_id is not None and len(names) > 1:
         raise click.UsageError("--request-id identifies one request: give one NAME with it.")
-    given_id = _request_id(request_id)
+    given_id = given_identity(request_id)
     session = session_of(ctx)
     with session.store() as store:
         return each_name(
             session.printer,
             names,
-            lambda name: _register(session, store, name, _bytes(payload), given_id),
+            lambda name: _register(session, store, name, literal_bytes(payload), ttl, given_id),
             writes=True,
         )
 
 
 def _register(
-    session: Session, store: Store, name: str, payload: bytes, given_id: bytes | None
+    session: Session,
+    store: Store,
+    name: str,
+    payload: bytes,
+    ttl: float | None,
+    given_id: bytes | None,
 ) -> int:
     canonical_name(name)
     request_id = given_id or secrets.token_bytes(16)
@@ -79,22 +92,26 @@ def _register(
             name,
             owner=session.choices.owner,
             payload=payload,
+            ttl=ttl,
             request_id=request_id,
             timeout=session.timeout(),
         )
     except OutcomeUnknown as error:
-        _say_how_to_ask_again(session, error, request_id)
+        say_how_to_ask_again(session, error, request_id)
         raise
     session.printer.result(_register_line(result), _register_json(result))
-    return DONE if result.registered else REFUSED
+    return result_code(result.refusal, granted=result.registered)
 
 
 def _register_line(result: RegisterResult) -> str:
     record = result.record
-    if result.registered and record is not None:
-        name = shown(record.name)
-        return f"granted  {name}  owner={shown_owner(record.owner)}  revision={result.revision}"
-    return f"{REFUSAL_WORDS[result.refusal]}  {shown(result.name)}  {holder_text(record)}".rstrip()
+    if not result.registered or record is None:
+        return refusal_line(result.name, result)
+    line = (
+        f"granted  {shown(record.name)}  owner={shown_owner(record.owner)}  "
+        f"revision={result.revision}"
+    )
+    return f"{line}  until {time_text(record.expire_time)}" if record.expire_time else line
 
 
 def _register_json(result: RegisterResult) -> dict[str, object]:
@@ -105,6 +122,7 @@ def _register_json(result: RegisterResult) -> dict[str, object]:
         "record": record_json(result.record) if result.record else None,
         "revision": result.revision,
         "request_id": f"hex:{result.request_id.hex()}",
+        **why_json(result),
     }
 
 
@@ -179,12 +197,7 @@ def _slug_refused(session: Session, error: NameTaken) -> int:
 
 @click.command("release")
 @click.argument("name")
-@click.option(
-    "--request-id",
-    metavar="ID",
-    help="Makes running the command again the same request: text, or hex:DIGITS.  "
-    "[default: random]",
-)
+@request_id_option
 @click.option(
     "--create-revision",
     type=click.IntRange(min=1),
@@ -202,7 +215,7 @@ def release_command(
     Only its owner may: give the --owner it was registered with.
     """
     session = session_of(ctx)
-    identity = _request_id(request_id) or secrets.token_bytes(16)
+    identity = given_identity(request_id) or secrets.token_bytes(16)
 
     def release(name: str) -> int:
         canonical = canonical_name(name)
@@ -215,7 +228,7 @@ def release_command(
                 timeout=session.timeout(),
             )
         except OutcomeUnknown as error:
-            _say_how_to_ask_again(session, error, identity)
+            say_how_to_ask_again(session, error, identity)
             raise
         value = {"name": canonical, "released": True, "revision": revision}
         session.printer.result(f"released  {shown(canonical)}", value)
@@ -225,31 +238,8 @@ def release_command(
         return each_name(session.printer, (name,), release, writes=True)
 
 
-def _say_how_to_ask_again(session: Session, error: OutcomeUnknown, request_id: bytes) -> None:
-    identity = f"hex:{request_id.hex()}"
-    error.metadata["request_id"] = identity
-    session.printer.note(f"to ask again as the same request, add: --request-id {identity}")
-
-
 def _say_how_to_ask_for_slug(session: Session, error: OutcomeUnknown) -> None:
     name, identity = error.metadata.get("name"), error.metadata.get("request_id")
     if name and identity:
         command = shlex.join((PROGRAM, "register", name, "--request-id", f"hex:{identity}"))
         session.printer.note(f"to ask again for the slug that was tried: {command} --owner OWNER")
-
-
-def _request_id(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    try:
-        identity = bytes.fromhex(text[4:]) if text.startswith("hex:") else _bytes(text)
-    except ValueError as error:
-        raise click.UsageError(f"--request-id {text}: what follows hex: is not hex.") from error
-    if not 1 <= len(identity) <= REQUEST_ID_BYTES_MAX:
-        raise click.UsageError(f"--request-id must have 1 to {REQUEST_ID_BYTES_MAX} bytes.")
-    return identity
-
-
-def _bytes(text: str) -> bytes:
-    """As it was typed, even where that is not UTF-8."""
-    return text.encode(errors="surrogateescape")

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from namestore.client.histories import NameHistory
+from namestore.client.namespace_values import NamespaceState, PutResult
 from namestore.client.values import (
     EndpointStatus,
+    LookupResult,
     MemberState,
     NameRecord,
     NewName,
     RegisterResult,
+    RenameResult,
 )
+from namestore.policy import Policy
 
 
 class Store(Protocol):
@@ -27,6 +32,7 @@ class Store(Protocol):
         *,
         owner: str = "",
         payload: bytes = b"",
+        ttl: float | None = None,
         request_id: bytes | None = None,
         timeout: float | None = None,
     ) -> RegisterResult:
@@ -52,10 +58,76 @@ class Store(Protocol):
         """Takes the given slug, or a generated one."""
         ...
 
-    def lookup(
+    def resolve(
         self, name: str, *, stale: bool = False, timeout: float | None = None
-    ) -> NameRecord | None:
-        """Says who holds a name. None: nobody."""
+    ) -> LookupResult:
+        """Says who holds a name, and where a renamed one went."""
+        ...
+
+    def history(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> NameHistory:
+        """Says who held a name, from when to when."""
+        ...
+
+    def confirm(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        """Makes a reservation permanent."""
+        ...
+
+    def update(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        payload: bytes | None = None,
+        new_owner: str | None = None,
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        """Changes what is given, and leaves the rest."""
+        ...
+
+    def rename(
+        self,
+        from_name: str,
+        to_name: str,
+        *,
+        owner: str = "",
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> RenameResult:
+        """Takes one name and gives another back, in one step."""
+        ...
+
+    def put_namespace(
+        self,
+        namespace: str,
+        policy: Policy,
+        *,
+        expected_version: int = 0,
+        check_only: bool = False,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Gives a namespace a policy, unless names are in the way."""
+        ...
+
+    def get_namespace(self, namespace: str, *, timeout: float | None = None) -> NamespaceState:
+        """Says where a namespace stands."""
+        ...
+
+    def list_namespaces(self, *, timeout: float | None = None) -> Sequence[NamespaceState]:
+        """The namespaces that have a policy, or a pending one."""
         ...
 
     def release(

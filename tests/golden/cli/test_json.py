@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,18 @@ from click.testing import CliRunner
 from namestore import errors
 from namestore.cli.connection import Environment
 from namestore.cli.main import cli
-from namestore.client.values import EndpointStatus, NodeRole, PeerState
+from namestore.client.histories import Ending, Holding
+from namestore.client.namespace_values import NamespaceState
+from namestore.client.values import (
+    EndpointStatus,
+    NodeRole,
+    PeerState,
+    Refusal,
+    RegisterResult,
+)
+from namestore.policy import Policy, Profile
 from tests.unit.cli.fake_store import (
+    EPOCH,
     FakeStore,
     InlineExecutor,
     endpoint_error,
@@ -55,6 +66,25 @@ CASES: dict[str, tuple[tuple[str, ...], bytes, int]] = {
     "members_transfer": (("members", "transfer", "n2"), b"", 0),
     "import": (("import", "-"), IMPORTED, 2),
     "export": (("export",), b"", 0),
+    "register_ttl": (("register", "user:bob", "--ttl", "15m"), b"", 0),
+    "register_refused": (
+        ("register", "user:held", "user:admin", "user:a1ice", "user:x"),
+        b"",
+        2,
+    ),
+    "confirm": (("confirm", "user:reserved", "--owner", "o"), b"", 0),
+    "update": (
+        ("update", "user:alice", "--owner", "account-17", "--new-owner", "b", "--payload", "p"),
+        b"",
+        0,
+    ),
+    "rename": (("rename", "user:alice", "user:alina", "--owner", "account-17"), b"", 0),
+    "rename_taken": (("rename", "user:alice", "post:hello", "--owner", "account-17"), b"", 1),
+    "history": (("history", "user:alice"), b"", 0),
+    "lookup_redirect": (("lookup", "user:old", "user:reserved"), b"", 1),
+    "namespace_set": (("namespace", "set", "post", "--profile", "slug"), b"", 0),
+    "namespace_get": (("namespace", "get", "user"), b"", 0),
+    "namespace_list": (("namespace", "list"), b"", 0),
     "namespace_check": (
         ("namespace", "check", "user", "-", "--profile", "username", "--look-alikes"),
         "alice\na1ice\nALICE\na b\n\n\u0430lice\n".encode() + b"\xff\nBob\n",
@@ -62,6 +92,18 @@ CASES: dict[str, tuple[tuple[str, ...], bytes, int]] = {
     ),
     "namespace_policy": (("namespace", "policy"), b"", 0),
     "usage": (("lookup",), b"", 2),
+}
+
+
+# Cases that need more than names.
+LIFE = {
+    "register_refused",
+    "confirm",
+    "rename",
+    "history",
+    "lookup_redirect",
+    "namespace_get",
+    "namespace_list",
 }
 
 
@@ -93,13 +135,44 @@ def registry() -> FakeStore:
     return store
 
 
+def with_life(store: FakeStore) -> FakeStore:
+    """Reservations, redirects, refusals of every kind, a history and a policy."""
+    store.holds("user:reserved", "o", ttl=60)
+    store.redirects["user:old"] = "user:alice"
+    alice = store.records["user:alice"]
+    refused = RegisterResult("", False, None, None, 0, b"")
+    store.refusals = {
+        "user:held": replace(refused, refusal=Refusal.HELD_BACK, until=EPOCH),
+        "user:admin": replace(
+            refused, refusal=Refusal.RESERVED_WORD, in_way="adm*", message="it is reserved"
+        ),
+        "user:a1ice": replace(refused, refusal=Refusal.CONFUSABLE, record=alice),
+        "user:x": replace(
+            refused,
+            refusal=Refusal.INVALID_BY_POLICY,
+            message="too short",
+            policy_reason="TOO_SHORT",
+        ),
+    }
+    later = EPOCH + timedelta(days=1)
+    store.holdings["user:alice"] = (
+        Holding("a", EPOCH, later, 3, Ending.HANDED_OVER, 7),
+        Holding("account-17", later, None, 3, None, None),
+    )
+    store.namespaces["user"] = NamespaceState(
+        "user", 5, Policy(profile=Profile.USERNAME), 9, Policy(look_alikes=True), "user:m"
+    )
+    return store
+
+
 @pytest.mark.parametrize("case", tuple(CASES))
 def test_json_is_as_it_was_released(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One object a line, nothing else on standard output, and the exit code beside it."""
     arguments, given, code = CASES[case]
     drawn = iter(range(1, 100))
     monkeypatch.setattr("secrets.token_bytes", lambda size: bytes([next(drawn)]) * size)
-    environment = Environment(registry().open, lambda: 0.0, lambda workers: InlineExecutor())
+    store = with_life(registry()) if case in LIFE else registry()
+    environment = Environment(store.open, lambda: 0.0, lambda workers: InlineExecutor())
     result = CliRunner().invoke(cli, ["--json", *arguments], input=given, obj=environment)
     path = HERE / f"{case}.jsonl"
     if os.environ.get("REWRITE_GOLDEN"):

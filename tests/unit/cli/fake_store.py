@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from namestore.cli.options import Target
+from namestore.client.histories import Holding, NameHistory
+from namestore.client.namespace_values import NamespaceState, PolicyConflict, PutResult
 from namestore.client.values import (
     EndpointStatus,
+    LookupResult,
     MemberState,
     NameRecord,
     NewName,
@@ -18,9 +22,11 @@ from namestore.client.values import (
     NodeStatus,
     Refusal,
     RegisterResult,
+    RenameResult,
 )
 from namestore.core.names import canonical_name
 from namestore.errors import NameNotFound, NamestoreError, NameTaken, NotOwner, StaleFence
+from namestore.policy import Policy
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -31,7 +37,8 @@ class FakeStore:
     Attributes:
         targets: What it was opened for.
         batches: The names of each `register_many`, as they were sent.
-        request_ids: Of each `register` and `release`.
+        request_ids: Of each `register`, `release` and other change.
+        refusals: What a `register` of that name is answered.
     """
 
     def __init__(self) -> None:
@@ -39,6 +46,11 @@ class FakeStore:
         self.revision = 0
         self.before: Callable[[str, Any], None] = lambda method, asked: None
         self.after: Callable[[str, Any], None] = lambda method, asked: None
+        self.refusals: dict[str, RegisterResult] = {}
+        self.redirects: dict[str, str] = {}
+        self.holdings: dict[str, tuple[Holding, ...]] = {}
+        self.namespaces: dict[str, NamespaceState] = {}
+        self.conflicts: tuple[PolicyConflict, ...] = ()
         self.statuses: list[EndpointStatus] = [status_of("n1", NodeRole.LEADER)]
         self.members = [member_of("n1"), member_of("n2"), member_of("n3")]
         self.targets: list[Target] = []
@@ -53,7 +65,13 @@ class FakeStore:
         self.timeouts.append(timeout)
         return self
 
-    def holds(self, name: str, owner: str = "", payload: bytes = b"") -> NameRecord:
+    def holds(
+        self,
+        name: str,
+        owner: str = "",
+        payload: bytes = b"",
+        ttl: float | timedelta | None = None,
+    ) -> NameRecord:
         """Registers a name beforehand."""
         canonical = canonical_name(name)
         self.revision += 1
@@ -65,7 +83,7 @@ class FakeStore:
             create_revision=self.revision,
             mod_revision=self.revision,
             create_time=EPOCH + timedelta(seconds=self.revision),
-            expire_time=None,
+            expire_time=None if ttl is None else EPOCH + _lasting(ttl),
         )
         return self.records[canonical]
 
@@ -75,12 +93,13 @@ class FakeStore:
         *,
         owner: str = "",
         payload: bytes = b"",
+        ttl: float | None = None,
         request_id: bytes | None = None,
         timeout: float | None = None,
     ) -> RegisterResult:
         self.request_ids.append(request_id)
         self.before("register", name)
-        result = self._register(name, owner, payload, request_id or b"\x00")
+        result = self._register(name, owner, payload, request_id or b"\x00", ttl)
         self.after("register", name)
         return result
 
@@ -91,13 +110,25 @@ class FakeStore:
             wanted = [item.name for item in names]
             self.batches.append(wanted)
             self.before("register_many", wanted)
-            results = [self._register(item.name, item.owner or "", b"", b"\x00") for item in names]
+            results = [
+                self._register(item.name, item.owner or "", item.payload or b"", b"\x00", item.ttl)
+                for item in names
+            ]
             self.after("register_many", wanted)
             return results
 
-    def _register(self, name: str, owner: str, payload: bytes, request_id: bytes) -> RegisterResult:
+    def _register(
+        self,
+        name: str,
+        owner: str,
+        payload: bytes,
+        request_id: bytes,
+        ttl: float | timedelta | None,
+    ) -> RegisterResult:
+        if (refused := self.refusals.get(name)) is not None:
+            return replace(refused, name=name, revision=self.revision, request_id=request_id)
         found = self.records.get(canonical_name(name))
-        record = found or self.holds(name, owner, payload)
+        record = found or self.holds(name, owner, payload, ttl)
         refusal = Refusal.TAKEN if found else None
         return RegisterResult(name, found is None, refusal, record, self.revision, request_id)
 
@@ -117,11 +148,120 @@ class FakeStore:
             raise NameTaken(f"{name} was refused: TAKEN", found, name=name, refusal="TAKEN")
         return self.holds(name, owner)
 
-    def lookup(
+    def resolve(
         self, name: str, *, stale: bool = False, timeout: float | None = None
-    ) -> NameRecord | None:
+    ) -> LookupResult:
         self.before("lookup", (name, stale))
-        return self.records.get(canonical_name(name))
+        canonical = canonical_name(name)
+        redirect = self.records.get(self.redirects.get(canonical, ""))
+        return LookupResult(name, self.records.get(canonical), redirect, self.revision)
+
+    def history(
+        self, name: str, *, stale: bool = False, timeout: float | None = None
+    ) -> NameHistory:
+        self.before("history", (name, stale))
+        return NameHistory(self.holdings.get(name, ()), self.revision, 2)
+
+    def _held_by(self, name: str, owner: str, fence: int) -> NameRecord:
+        found = self.records.get(canonical_name(name))
+        if found is None:
+            raise NameNotFound(f"nobody holds {name}")
+        if found.owner != owner:
+            raise NotOwner(f"{name} is held by {found.owner}")
+        if fence not in (0, found.create_revision):
+            raise StaleFence(f"{name} was registered anew at revision {found.create_revision}")
+        self.revision += 1
+        return found
+
+    def _changed(self, record: NameRecord, **changes: Any) -> NameRecord:
+        changed = replace(record, mod_revision=self.revision, **changes)
+        self.records[changed.name] = changed
+        return changed
+
+    def confirm(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        self.request_ids.append(request_id)
+        self.before("confirm", name)
+        return self._changed(self._held_by(name, owner, create_revision), expire_time=None)
+
+    def update(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        payload: bytes | None = None,
+        new_owner: str | None = None,
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> NameRecord:
+        self.request_ids.append(request_id)
+        self.before("update", name)
+        found = self._held_by(name, owner, create_revision)
+        return self._changed(
+            found,
+            payload=found.payload if payload is None else payload,
+            owner=owner if new_owner is None else new_owner,
+        )
+
+    def rename(
+        self,
+        from_name: str,
+        to_name: str,
+        *,
+        owner: str = "",
+        create_revision: int = 0,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> RenameResult:
+        identity = request_id or b"\x00"
+        self.request_ids.append(request_id)
+        self.before("rename", (from_name, to_name))
+        if found := self.records.get(canonical_name(to_name)):
+            return RenameResult(False, Refusal.TAKEN, found, identity, self.revision)
+        old = self._held_by(from_name, owner, create_revision)
+        del self.records[old.name]
+        self.redirects[old.name] = canonical_name(to_name)
+        new = self.holds(to_name, owner, old.payload)
+        return RenameResult(True, None, new, identity, self.revision)
+
+    def put_namespace(
+        self,
+        namespace: str,
+        policy: Policy,
+        *,
+        expected_version: int = 0,
+        check_only: bool = False,
+        request_id: bytes | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        self.before("put_namespace", (namespace, expected_version, check_only))
+        state = self.get_namespace(namespace)
+        if state.policy_version != expected_version:
+            raise StaleFence(f"version {state.policy_version} is in force")
+        accepted = not self.conflicts
+        if accepted and not check_only:
+            self.revision += 1
+            state = NamespaceState(namespace, self.revision, policy, 0, None, None)
+            self.namespaces[namespace] = state
+        count = len(self.conflicts)
+        return PutResult(accepted, state, self.conflicts[:1], count, request_id or b"\x00")
+
+    def get_namespace(self, namespace: str, *, timeout: float | None = None) -> NamespaceState:
+        self.before("get_namespace", namespace)
+        nothing = NamespaceState(namespace, 0, None, 0, None, None)
+        return self.namespaces.get(namespace, nothing)
+
+    def list_namespaces(self, *, timeout: float | None = None) -> list[NamespaceState]:
+        self.before("list_namespaces", None)
+        return [self.namespaces[name] for name in sorted(self.namespaces)]
 
     def release(
         self,
@@ -134,14 +274,7 @@ class FakeStore:
     ) -> int:
         self.request_ids.append(request_id)
         self.before("release", name)
-        found = self.records.get(canonical_name(name))
-        if found is None:
-            raise NameNotFound(f"nobody holds {name}")
-        if found.owner != owner:
-            raise NotOwner(f"{name} is held by {found.owner}")
-        if create_revision not in (0, found.create_revision):
-            raise StaleFence(f"{name} was registered anew at revision {found.create_revision}")
-        self.revision += 1
+        found = self._held_by(name, owner, create_revision)
         del self.records[found.name]
         return self.revision
 
@@ -179,6 +312,10 @@ class FakeStore:
 
     def close(self) -> None:
         self.closed = True
+
+
+def _lasting(ttl: float | timedelta) -> timedelta:
+    return ttl if isinstance(ttl, timedelta) else timedelta(seconds=ttl)
 
 
 def member_of(node_id: str, *, voter: bool = True) -> MemberState:
