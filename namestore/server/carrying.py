@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from namestore.core.commands import AbandonPolicy, IndexNames, encode_command
-from namestore.core.namespaces import NamespaceState, read_policy
+from namestore.core.namespaces import read_policy
 from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.policies import Policy
 from namestore.core.reading import names_to_index, namespace_state
@@ -131,13 +131,6 @@ def collision(outcome: Outcome) -> Finding:
     other = "" if outcome.record is None else outcome.record.name.partition(":")[2]
     message = f"{name!a} and {other!a} exclude each other under the policy"
     return Finding(Conflict.LOOK_ALIKE, name, other, message)
-
-
-def pending_policies(spaces: dict[str, NamespaceState]) -> list[tuple[str, int]]:
-    """Namespaces that have a pending policy, and its version."""
-    return [
-        (name, space.pending_version) for name, space in spaces.items() if space.pending_version
-    ]
 
 
 @lru_cache(maxsize=8)

@@ -145,6 +145,18 @@ class Gateway(RegistryCalls):
             self._metrics.record(self._clock() - started, failed=failed, calls=count)
             self._ended(count)
 
+    @contextmanager
+    def chores(self) -> Iterator[None]:
+        """Around what the node does unasked: refused while draining, and not measured."""
+        if self._draining:
+            raise shutting_down()
+        self._bind()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._ended(1)
+
     async def decide(
         self, encoded: Sequence[bytes], names: int, timeout: float
     ) -> Sequence[Decision]:

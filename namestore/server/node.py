@@ -26,6 +26,7 @@ from namestore.config import ClusterConfig
 from namestore.errors import MemberRemoved, NamestoreError
 from namestore.raft.replica import Replica, Role
 from namestore.server.gateway import Gateway
+from namestore.server.housekeeping import Housekeeping
 from namestore.server.listening import add_services, bind, make_server, watch_health
 
 EXIT_DONE = 0
@@ -100,7 +101,11 @@ class Node:
         await watch_health(gateway, self._health)
         await server.start()
         self._greet(address)
-        tasks = [asyncio.create_task(self._watch(gateway))]
+        housekeeping = Housekeeping(replica, gateway)
+        tasks = [
+            asyncio.create_task(self._watch(gateway)),
+            asyncio.create_task(housekeeping.run()),
+        ]
         if self._beside is not None:
             tasks.append(asyncio.create_task(self._beside()))
         await self._stopping.wait()
