@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from namestore.core.state import StateMeta
 from namestore.errors import InvariantViolation, NamestoreError, ShuttingDown
 from namestore.raft.engine import Engine, member_infos
 from namestore.raft.membership import Membership
@@ -76,6 +77,11 @@ class Front(ABC):
     def view(self) -> AbstractContextManager[StateView]:
         """See `Replica.view`."""
         return self._state.view()
+
+    @property
+    def meta(self) -> StateMeta:
+        """See `Replica.meta`."""
+        return self._state.meta
 
     def status(self) -> ReplicaStatus:
         """See `Replica.status`."""

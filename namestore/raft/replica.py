@@ -116,6 +116,11 @@ class Replica(Protocol):
         """This node's state as it is now; any thread."""
         ...
 
+    @property
+    def meta(self) -> StateMeta:
+        """Where this node's state stands now, for little more than nothing; any thread."""
+        ...
+
     def status(self) -> ReplicaStatus:
         """This node's view; any thread; never waits for others."""
         ...

@@ -63,7 +63,6 @@ class Gateway(RegistryCalls):
 
     Attributes:
         orders: The other calls of `Cluster`.
-        namespaces: Those of `Namespaces`.
     """
 
     def __init__(
@@ -82,7 +81,10 @@ class Gateway(RegistryCalls):
         self._reads = Admission(config.limits, clock)
         self._report = StatusReport(config, node_id, clock, wall_clock)
         self.orders = Orders(replica)
-        self.namespaces = Namespaces(self, clock)
+        namespaces = Namespaces(self, clock)
+        self.put_namespace = namespaces.put
+        self.get_namespace = namespaces.get
+        self.list_namespaces = namespaces.list
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._barriers: ReadBarriers

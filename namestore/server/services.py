@@ -84,7 +84,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
         gateway: Does the work.
         request_timeout: Seconds that no call waits longer than.
     """
-    orders, namespaces = gateway.orders, gateway.namespaces
+    orders = gateway.orders
     frames = Frames(gateway, request_timeout, lambda seconds: time_left(seconds, request_timeout))
     served: dict[str, dict[str, _Call | _Conversation]] = {
         REGISTRY_SERVICE: {
@@ -107,9 +107,9 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
             "TransferLeadership": _Call(orders.transfer_leadership, writes=True),
         },
         NAMESPACES_SERVICE: {
-            "PutNamespace": _Call(namespaces.put, writes=True, patient=True),
-            "GetNamespace": _Call(namespaces.get),
-            "ListNamespaces": _Call(namespaces.list),
+            "PutNamespace": _Call(gateway.put_namespace, writes=True, patient=True),
+            "GetNamespace": _Call(gateway.get_namespace),
+            "ListNamespaces": _Call(gateway.list_namespaces),
         },
     }
     return tuple(

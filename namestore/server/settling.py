@@ -28,7 +28,7 @@ _ROUNDS_MAX = 8
 
 
 class Proposer(Protocol):
-    """What settling needs of a gateway."""
+    """What settling needs of a gateway: of `Gateway`, `decide` and `catch_up`."""
 
     async def decide(
         self, encoded: Sequence[bytes], names: int, timeout: float
@@ -101,6 +101,8 @@ class _Settling:
     async def first_round(self, timeout: float) -> list[int]:
         """Proposes what fits; returns the places of what is left."""
         places = range(len(self._commands))
+        if not self._replica.meta.namespace_count:
+            return await self._propose(places, self._commands, timeout)
         with self._replica.view() as view:
             book = rulebook.rulebook(view, rulebook.names_in(self._commands))
             revision = view.meta.revision

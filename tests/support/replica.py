@@ -139,6 +139,10 @@ class FakeReplica:
     def view(self) -> AbstractContextManager[StateView]:
         return self._view()
 
+    @property
+    def meta(self) -> StateMeta:
+        return self.registry.meta
+
     def status(self) -> ReplicaStatus:
         meta = self.registry.meta
         up = self.switches.leader and self.switches.quorum

@@ -45,7 +45,7 @@ def fill(replica: FakeReplica, labels: Sequence[str]) -> None:
 
 
 async def stands(gateway: Gateway) -> ns.Namespace:
-    response = await gateway.namespaces.get(ns.GetNamespaceRequest(name="user"), WAIT)
+    response = await gateway.get_namespace(ns.GetNamespaceRequest(name="user"), WAIT)
     return response.namespace
 
 
@@ -53,13 +53,13 @@ async def test_an_empty_namespace_has_its_policy_at_once(gateway: Gateway) -> No
     """What was put is what is read, every default with its value; a retry hears the same."""
     assert await stands(gateway) == ns.Namespace(name="user")
     request = put(request_id=b"p")
-    answer = await gateway.namespaces.put(request, WAIT)
+    answer = await gateway.put_namespace(request, WAIT)
     assert (answer.accepted, answer.namespace.policy_version) == (True, 1)
     assert answer.namespace.policy.length_max == 512
     assert await stands(gateway) == answer.namespace
-    listed = await gateway.namespaces.list(ns.ListNamespacesRequest(), WAIT)
+    listed = await gateway.list_namespaces(ns.ListNamespacesRequest(), WAIT)
     assert list(listed.namespaces) == [answer.namespace]
-    assert await gateway.namespaces.put(request, WAIT) == answer
+    assert await gateway.put_namespace(request, WAIT) == answer
 
 
 async def test_names_that_could_not_stay_refuse_the_policy(
@@ -67,7 +67,7 @@ async def test_names_that_could_not_stay_refuse_the_policy(
 ) -> None:
     """Each is listed with its kind, and nothing is changed."""
     fill(replica, ["paypal", "paypa1", "Big", "two words"])
-    answer = await gateway.namespaces.put(put(), WAIT)
+    answer = await gateway.put_namespace(put(), WAIT)
     assert not answer.accepted
     assert {(item.name, item.other, item.kind) for item in answer.conflicts} == {
         ("user:Big", "user:big", ns.PolicyConflict.MOVED),
@@ -82,7 +82,7 @@ async def test_names_that_could_not_stay_refuse_the_policy(
 async def test_conflicts_are_listed_within_bounds(gateway: Gateway, replica: FakeReplica) -> None:
     """Beyond, they are counted."""
     fill(replica, [f"Big{n}" for n in range(CONFLICTS_LISTED_MAX + 20)])
-    answer = await gateway.namespaces.put(put(), WAIT)
+    answer = await gateway.put_namespace(put(), WAIT)
     assert len(answer.conflicts) == CONFLICTS_LISTED_MAX
     assert answer.conflict_count == CONFLICTS_LISTED_MAX + 20
 
@@ -93,7 +93,7 @@ async def test_words_reserved_later_take_no_name_away(
     """Its holder keeps it, and nobody registers it anew."""
     fill(replica, ["admin", "ann"])
     policy = ns.Policy(profile=ns.Policy.USERNAME, look_alikes=True, reserved=["admin"])
-    answer = await gateway.namespaces.put(put(policy), WAIT)
+    answer = await gateway.put_namespace(put(policy), WAIT)
     assert (answer.accepted, answer.namespace.pending_version) == (True, 0)
     assert (await gateway.lookup(pb.LookupRequest(name="user:admin"), WAIT)).found
     alike = await gateway.register(pb.RegisterRequest(name="user:Admin"), WAIT)
@@ -104,7 +104,7 @@ async def test_a_policy_is_carried_over_every_name(gateway: Gateway, replica: Fa
     """In bounded commands; afterwards their look-alikes are refused, the first and the last."""
     count = 2 * carrying.NAMES_AT_ONCE + 7
     fill(replica, [f"n{number:04}l" for number in range(count)])
-    answer = await gateway.namespaces.put(put(), WAIT)
+    answer = await gateway.put_namespace(put(), WAIT)
     assert (answer.accepted, answer.namespace.pending_version) == (True, 0)
     assert answer.namespace.policy_version == count + 1
     sizes = [
@@ -126,28 +126,28 @@ async def test_a_policy_that_only_changes_lives_looks_at_no_name(
     """It is in force in the same step, whatever names there are."""
     fill(replica, ["Big", "two words"])
     life = ns.Policy(hold_back=ns.HoldBack(maximum_s=60, minimum_s=60))
-    answer = await gateway.namespaces.put(put(life), WAIT)
+    answer = await gateway.put_namespace(put(life), WAIT)
     assert (answer.accepted, answer.namespace.policy_version) == (True, 3)
     assert len(replica.calls.proposals) == 1
 
 
 async def test_a_policy_is_replaced_only_as_it_is_expected(gateway: Gateway) -> None:
     """Two who change it at once do not undo each other."""
-    await gateway.namespaces.put(put(), WAIT)
+    await gateway.put_namespace(put(), WAIT)
     with pytest.raises(errors.StaleFence) as caught:
-        await gateway.namespaces.put(put(ns.Policy()), WAIT)
+        await gateway.put_namespace(put(ns.Policy()), WAIT)
     assert caught.value.metadata == {"policy_version": "1"}
-    answer = await gateway.namespaces.put(put(ns.Policy(), expected_version=1), WAIT)
+    answer = await gateway.put_namespace(put(ns.Policy(), expected_version=1), WAIT)
     assert (answer.accepted, answer.namespace.policy_version) == (True, 2)
 
 
 async def test_check_only_changes_nothing(gateway: Gateway, replica: FakeReplica) -> None:
     """It says what a put would have said."""
     fill(replica, ["ann"])
-    assert (await gateway.namespaces.put(put(check_only=True), WAIT)).accepted
+    assert (await gateway.put_namespace(put(check_only=True), WAIT)).accepted
     assert await stands(gateway) == ns.Namespace(name="user")
     fill(replica, ["Ann"])
-    answer = await gateway.namespaces.put(put(check_only=True), WAIT)
+    answer = await gateway.put_namespace(put(check_only=True), WAIT)
     assert (answer.accepted, answer.conflict_count) == (False, 1)
     assert replica.calls.proposals == []
 
@@ -176,15 +176,15 @@ async def test_a_policy_that_is_pending_is_said_to_be(
     another one has to wait."""
     fill(replica, ["ann", "bea"])
     crash = Crashes(replica, monkeypatch)
-    answer = await gateway.namespaces.put(put(), WAIT)
+    answer = await gateway.put_namespace(put(), WAIT)
     assert (answer.accepted, answer.namespace.policy_version) == (True, 0)
     assert answer.namespace.pending_version == 3
     assert answer.namespace.pending_policy.profile == ns.Policy.USERNAME
     crash.crashed = False
     monkeypatch.undo()
     with pytest.raises(errors.ChangeUnderWay):
-        await gateway.namespaces.put(put(ns.Policy(squeeze=True)), WAIT)
-    answer = await gateway.namespaces.put(put(), WAIT)
+        await gateway.put_namespace(put(ns.Policy(squeeze=True)), WAIT)
+    answer = await gateway.put_namespace(put(), WAIT)
     assert (answer.accepted, answer.namespace.policy_version) == (True, 3)
     assert answer.namespace.pending_version == 0
 
@@ -202,7 +202,7 @@ async def test_a_name_that_came_between_the_look_and_the_policy_drops_it(
         propose(commands, timeout, done)
 
     monkeypatch.setattr(replica, "propose", late)
-    answer = await gateway.namespaces.put(put(), WAIT)
+    answer = await gateway.put_namespace(put(), WAIT)
     assert not answer.accepted
     assert [(item.name, item.kind) for item in answer.conflicts] == [
         ("user:Bea", ns.PolicyConflict.MOVED)
@@ -225,7 +225,7 @@ async def test_two_names_that_came_to_exclude_each_other_drop_it(
         propose(commands, timeout, done)
 
     monkeypatch.setattr(replica, "propose", late)
-    answer = await gateway.namespaces.put(put(), WAIT)
+    answer = await gateway.put_namespace(put(), WAIT)
     assert not answer.accepted
     (conflict,) = answer.conflicts
     assert {conflict.name, conflict.other} == {"user:paypal", "user:paypa1"}
@@ -246,7 +246,7 @@ async def test_a_put_that_is_late_says_how_far_it_is(
             now[0] = 29.0
 
     monkeypatch.setattr(replica, "propose", slow)
-    answer = await gateway.namespaces.put(put(), 30.0)
+    answer = await gateway.put_namespace(put(), 30.0)
     assert (answer.accepted, answer.namespace.policy_version) == (True, 0)
     assert answer.namespace.pending_version == 2 * carrying.NAMES_AT_ONCE + 1
     assert answer.namespace.pending_through == f"user:n{carrying.NAMES_AT_ONCE - 1:04}"
@@ -255,10 +255,10 @@ async def test_a_put_that_is_late_says_how_far_it_is(
 async def test_a_policy_that_cannot_be_is_refused(gateway: Gateway, replica: FakeReplica) -> None:
     """Also for what only its own judge knows."""
     with pytest.raises(errors.InvalidRequest) as caught:
-        await gateway.namespaces.put(put(ns.Policy(profile=ns.Policy.EMAIL, squeeze=True)), WAIT)
+        await gateway.put_namespace(put(ns.Policy(profile=ns.Policy.EMAIL, squeeze=True)), WAIT)
     assert caught.value.metadata == {"field": "policy.squeeze"}
     with pytest.raises(errors.InvalidRequest) as caught:
-        await gateway.namespaces.get(ns.GetNamespaceRequest(name="?"), WAIT)
+        await gateway.get_namespace(ns.GetNamespaceRequest(name="?"), WAIT)
     assert caught.value.metadata == {"field": "name"}
     assert replica.calls.proposals == []
 
@@ -269,13 +269,13 @@ async def test_without_a_majority_no_policy_is_put_or_told(
     """Certainly not applied; a draining node takes none either."""
     replica.switches.quorum = False
     for call in (
-        gateway.namespaces.put(put(), WAIT),
-        gateway.namespaces.get(ns.GetNamespaceRequest(name="user"), WAIT),
-        gateway.namespaces.list(ns.ListNamespacesRequest(), WAIT),
+        gateway.put_namespace(put(), WAIT),
+        gateway.get_namespace(ns.GetNamespaceRequest(name="user"), WAIT),
+        gateway.list_namespaces(ns.ListNamespacesRequest(), WAIT),
     ):
         with pytest.raises(errors.NoQuorum):
             await call
     gateway.begin_drain()
     with pytest.raises(errors.ShuttingDown):
-        await gateway.namespaces.put(put(), WAIT)
+        await gateway.put_namespace(put(), WAIT)
     await asyncio.wait_for(gateway.drained(), 10)
