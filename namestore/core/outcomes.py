@@ -46,6 +46,8 @@ class Verdict(IntEnum):
 
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 _PLAIN_VERDICTS_END = Verdict.REQUEST_ID_REUSED
+# Of an outcome in the first format, without a record and with one.
+_BARE_TYPES, _HELD_TYPES = (int, int), (int, int, str, bytes)
 
 
 @value
@@ -123,13 +125,12 @@ def _fields(outcome: Outcome) -> tuple[Any, ...]:
 
 
 def _read_plain(fields: Any) -> Outcome:
-    match fields:
-        case (int(verdict), int(revision)) if verdict in _VERDICTS:
-            return Outcome(_VERDICTS[verdict], revision)
-        case (int(verdict), int(revision), str(name), bytes(data)) if verdict in _VERDICTS:
-            return Outcome(_VERDICTS[verdict], revision, decode_record(name, data))
-        case _:
-            raise _not_an_outcome()
+    types = tuple(map(type, fields)) if type(fields) is tuple else ()
+    verdict = _VERDICTS.get(fields[0]) if types in (_BARE_TYPES, _HELD_TYPES) else None
+    if verdict is None:
+        raise _not_an_outcome()
+    record = decode_record(fields[2], fields[3]) if len(fields) == 4 else None
+    return Outcome(verdict, fields[1], record)
 
 
 def _read(fields: Any) -> Outcome:

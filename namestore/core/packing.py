@@ -16,8 +16,7 @@ from namestore.errors import InvariantViolation
 
 def pack(value: Any) -> bytes:
     """The bytes of tuples, lists, text, bytes and whole numbers."""
-    packed: bytes = msgpack.packb(value)
-    return packed
+    return msgpack.Packer().pack(value)  # what packb does, without passing options on
 
 
 def packer() -> Callable[[Any], bytes]:

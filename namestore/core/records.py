@@ -102,28 +102,15 @@ def decode_record(name: str, data: bytes) -> Record:
         InvariantViolation: Bytes that no released version wrote.
     """
     fields = unpack_fields(data, "a record")
-    if fields[0] == PLAIN_FORMAT:
-        check_types(fields, _PLAIN_TYPES, "a record")
-        later: tuple[int, tuple[UniqueKey, ...], bool, int, int] = (0, (), False, 0, 0)
-    elif fields[0] == RECORD_FORMAT:
-        check_types(fields, _TYPES, "a record")
-        expire_time_ms, keys, *rest = fields[8:]
-        later = (expire_time_ms, _read_keys(name, keys, "a record"), *rest)
-    else:
+    if fields[0] not in (PLAIN_FORMAT, RECORD_FORMAT):
         raise InvariantViolation(f"record format {fields[0]} of {name!a} is not known here")
-    _, display_name, owner, payload, request_id, create_revision, changed, create_time_ms = fields[
-        :8
-    ]
+    check_types(fields, _PLAIN_TYPES if fields[0] == PLAIN_FORMAT else _TYPES, "a record")
+    _, shown, owner, payload, request_id, created, changed, time_ms, *later = fields
+    if later:
+        expire_time_ms, keys, *rest = later
+        later = [expire_time_ms, _read_keys(name, keys, "a record"), *rest]
     return Record(
-        name,
-        display_name or name,
-        owner,
-        payload,
-        request_id,
-        create_revision,
-        create_revision + changed,
-        create_time_ms,
-        *later,
+        name, shown or name, owner, payload, request_id, created, created + changed, time_ms, *later
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from namestore.core.commands import fields as f
 from namestore.core.commands.fields import MalformedCommand
-from namestore.core.commands.kinds import Kind, is_plain
+from namestore.core.commands.kinds import PLAIN_KIND, Kind, is_plain
 from namestore.core.commands.values import (
     AbandonPolicy,
     Command,
@@ -41,7 +41,7 @@ def encode_command(command: Command) -> bytes:
     """
     try:
         if type(command) is Register and not _is_new(command.wanted):
-            plain = (Kind.REGISTER, command.request_id, *_as_written(command.wanted))
+            plain = (PLAIN_KIND, command.request_id, *_as_written(command.wanted))
             if is_plain(plain):
                 return pack(plain)
         return pack(_fields(command))
