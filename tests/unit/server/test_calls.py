@@ -12,7 +12,9 @@ from namestore.config import dev_config
 from namestore.core.commands import PutNamespace
 from namestore.core.policies import HoldBack, Policy, encode_policy
 from namestore.server.gateway import Gateway
+from namestore.server.reading import HOLDINGS_MAX
 from namestore.v1 import registry_pb2 as pb
+from tests.support.registry_driver import register, release
 from tests.support.replica import FakeReplica
 
 WAIT = 30.0
@@ -207,3 +209,12 @@ async def test_history_says_who_held_a_name(gateway: Gateway, replica: FakeRepli
     assert (told.revision, told.oldest_revision) == (4, 1)
     nobody = await gateway.history(pb.HistoryRequest(name="user:never"), WAIT)
     assert (len(nobody.holdings), nobody.revision) == (0, 4)
+
+
+async def test_a_long_history_is_cut_at_its_old_end(gateway: Gateway, replica: FakeReplica) -> None:
+    """The newest holdings are told, as many as an answer holds."""
+    for n in range(HOLDINGS_MAX + 3):
+        replica.registry.apply(register(f"r{n}", "user:a"), release(f"l{n}", "user:a"))
+    told = await gateway.history(pb.HistoryRequest(name="user:a"), WAIT)
+    assert len(told.holdings) == HOLDINGS_MAX
+    assert told.holdings[-1].end_revision == told.revision

@@ -228,9 +228,13 @@ async def test_it_runs_until_it_is_cancelled(house: House) -> None:
     assert [type(command) for command in house.proposed()] == [Expire]
 
 
-def test_errors_are_those_of_the_tree() -> None:
-    """What a chore meets while draining is what a caller would."""
-    gateway = House().gateway
-    gateway.begin_drain()
-    with pytest.raises(errors.ShuttingDown), gateway.chores():
+async def test_a_drain_waits_for_a_chore(house: House) -> None:
+    """What was handed on is answered before the node stops; nothing is begun then."""
+    drained = asyncio.create_task(house.gateway.drained())
+    with house.gateway.chores():
+        house.gateway.begin_drain()
+        await asyncio.sleep(0)
+        assert not drained.done()
+    await asyncio.wait_for(drained, 10)
+    with pytest.raises(errors.ShuttingDown), house.gateway.chores():
         raise AssertionError

@@ -231,6 +231,25 @@ async def test_two_names_that_came_to_exclude_each_other_drop_it(
     assert {conflict.name, conflict.other} == {"user:paypal", "user:paypa1"}
 
 
+async def test_a_policy_that_somebody_else_dropped_was_not_accepted(
+    gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the reason was, and although it is gone by now."""
+    fill(replica, ["ann"])
+    propose = replica.propose
+
+    def dropping(commands: Any, timeout: float, done: Any) -> None:
+        propose(commands, timeout, done)
+        version = namespace_state(replica.registry.view(), "user").pending_version
+        if version:
+            replica.registry.decide(AbandonPolicy(b"drop", "user", version))
+
+    monkeypatch.setattr(replica, "propose", dropping)
+    answer = await gateway.put_namespace(put(), WAIT)
+    assert (answer.accepted, answer.conflict_count) == (False, 0)
+    assert answer.namespace == ns.Namespace(name="user")
+
+
 async def test_a_put_that_is_late_says_how_far_it_is(
     replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,6 +231,32 @@ async def test_what_was_decided_is_never_called_not_applied(
     assert answers[2].error.reason == "NO_QUORUM"
 
 
+async def test_what_was_refused_stays_refused(
+    gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the policy in force; that its neighbour could not be proposed does not concern it."""
+    LateView(replica, monkeypatch)
+    govern(replica, USERNAME)
+    decide = replica.propose
+
+    def propose(commands: Any, timeout: float, done: Any) -> None:
+        replica.switches.overloaded = bool(replica.calls.proposals)
+        decide(commands, timeout, done)
+
+    monkeypatch.setattr(replica, "propose", propose)
+    answers: dict[int, pb.SessionResponse.Answer] = {}
+    frames = Frames(gateway, 5.0, lambda seconds: seconds)
+    items = [
+        pb.SessionRequest.Item(id=1, register=wish("user:admin")),
+        pb.SessionRequest.Item(id=2, register=wish("user:Ann")),
+    ]
+    frames.begin(items, lambda response: answers.update({a.id: a for a in response.answers}))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert answers[1].register.refusal == pb.RESERVED_WORD
+    assert answers[2].error.reason == "OVERLOADED"
+
+
 async def test_items_of_a_stream_are_judged_like_calls(
     gateway: Gateway, replica: FakeReplica
 ) -> None:
