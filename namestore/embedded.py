@@ -25,6 +25,7 @@ from namestore.config import ClusterConfig, NodeConfig, RaftConfig
 from namestore.errors import InvalidRequest, InvariantViolation, NamestoreError, NoLeader
 from namestore.raft.node import open_replica
 from namestore.server.gateway import Gateway
+from namestore.server.housekeeping import Housekeeping
 
 _NODE_ID = "embedded"
 _START_SECONDS = 10.0
@@ -96,7 +97,11 @@ def _start(path: Path) -> InProcessNetwork:
                 raise NoLeader(f"the registry in {path} did not begin to serve in time")
             time.sleep(_POLL_SECONDS)
         gateway = Gateway(replica, config, _NODE_ID)
-        network = InProcessNetwork(gateway, on_close=lambda: replica.stop(_STOP_SECONDS))
+        network = InProcessNetwork(
+            gateway,
+            on_close=lambda: replica.stop(_STOP_SECONDS),
+            beside=Housekeeping(replica, gateway).run,
+        )
     except BaseException:
         replica.stop(_STOP_SECONDS)
         raise

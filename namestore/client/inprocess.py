@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from google.protobuf.message import Message
@@ -50,11 +50,18 @@ class InProcessNetwork:
         gateway: With the methods of `namestore.server.gateway.Gateway`; one that it lacks answers
             `NotImplementedYet`.
         on_close: Called once, after the last call was given up.
+        beside: Runs on the gateway's loop, beside the calls, until the network is closed.
     """
 
-    def __init__(self, gateway: object, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        gateway: object,
+        on_close: Callable[[], None],
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._gateway = gateway
         self._on_close = on_close
+        self._beside = beside
         self._lock = threading.Lock()
         self._closed = False
         self._fatal: NamestoreError | None = None
@@ -144,8 +151,11 @@ class InProcessNetwork:
     def _run(self) -> None:
         """The thread of the loop: serves until it is stopped, then gives up what is left."""
         asyncio.set_event_loop(self._loop)
+        # Kept: a loop forgets the tasks that nobody else knows of.
+        task = self._loop.create_task(self._beside()) if self._beside is not None else None
         try:
             self._loop.run_forever()
+            del task
             self._loop.run_until_complete(_wind_down())
         finally:
             self._loop.close()

@@ -1,7 +1,7 @@
-"""Namespaces and their policies as applications see them, and as the wire has them.
+"""Namespaces and their policies as applications see them.
 
-Not responsible for what a policy means; see `namestore.policy`. Invariant: a policy that goes over
-the wire and back is the same.
+Not responsible for what a policy means, see `namestore.policy`, nor for how it travels, see
+`namestore.rpc.policies`. Invariant: as in `values`, a field the server did not set is None.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from namestore.core.policies import HoldBack, Policy, Profile
+from namestore.core.policies import Policy
+from namestore.rpc.policies import fill_policy, policy_of
 from namestore.v1 import namespaces_pb2 as pb
 
 
@@ -83,48 +84,9 @@ class PutResult:
 
 def policy_message(policy: Policy) -> pb.Policy:
     """The policy as the wire has it."""
-    hold_back = policy.hold_back
-    return pb.Policy(
-        profile=_PROFILES[policy.profile],
-        length_min=policy.length_min,
-        length_max=policy.length_max,
-        squeeze=policy.squeeze,
-        look_alikes=policy.look_alikes,
-        reserved=policy.reserved,
-        reserved_shipped=policy.reserved_shipped,
-        hold_back=pb.HoldBack(
-            percent=hold_back.percent,
-            minimum_s=hold_back.minimum_s,
-            maximum_s=hold_back.maximum_s,
-        ),
-        redirect_after_rename=policy.redirect_after_rename,
-        names_per_owner_max=policy.names_per_owner_max,
-        reservation_default_s=policy.reservation_default_s,
-        reservation_longest_s=policy.reservation_longest_s,
-        email_tag_domains=policy.email_tag_domains,
-        email_dotless_domains=policy.email_dotless_domains,
-    )
-
-
-def policy_from_message(message: pb.Policy) -> Policy:
-    """The policy that a server states, every field of it."""
-    hold_back = message.hold_back
-    return Policy(
-        profile=_PROFILE_OF[message.profile],
-        length_min=message.length_min,
-        length_max=message.length_max,
-        squeeze=message.squeeze,
-        look_alikes=message.look_alikes,
-        reserved=tuple(message.reserved),
-        reserved_shipped=message.reserved_shipped,
-        hold_back=HoldBack(hold_back.percent, hold_back.minimum_s, hold_back.maximum_s),
-        redirect_after_rename=message.redirect_after_rename,
-        names_per_owner_max=message.names_per_owner_max,
-        reservation_default_s=message.reservation_default_s,
-        reservation_longest_s=message.reservation_longest_s,
-        email_tag_domains=tuple(message.email_tag_domains),
-        email_dotless_domains=tuple(message.email_dotless_domains),
-    )
+    message = pb.Policy()
+    fill_policy(message, policy)
+    return message
 
 
 def namespace_from(message: pb.Namespace) -> NamespaceState:
@@ -133,9 +95,9 @@ def namespace_from(message: pb.Namespace) -> NamespaceState:
     return NamespaceState(
         name=message.name,
         policy_version=message.policy_version,
-        policy=policy_from_message(message.policy) if message.HasField("policy") else None,
+        policy=policy_of(message.policy) if message.HasField("policy") else None,
         pending_version=message.pending_version,
-        pending_policy=policy_from_message(message.pending_policy) if pending else None,
+        pending_policy=policy_of(message.pending_policy) if pending else None,
         pending_through=message.pending_through or None,
     )
 
@@ -155,14 +117,6 @@ def _conflict(message: pb.PolicyConflict) -> PolicyConflict:
     kind = _KINDS.get(message.kind, ConflictKind.OTHER)
     return PolicyConflict(kind, message.name, message.other, message.message)
 
-
-_PROFILES = {
-    Profile.EXACT: pb.Policy.EXACT,
-    Profile.SLUG: pb.Policy.SLUG,
-    Profile.USERNAME: pb.Policy.USERNAME,
-    Profile.EMAIL: pb.Policy.EMAIL,
-}
-_PROFILE_OF = {number: profile for profile, number in _PROFILES.items()}
 
 _KINDS = {
     pb.PolicyConflict.INVALID: ConflictKind.INVALID,

@@ -10,9 +10,10 @@ import pytest
 
 from namestore import errors
 from namestore.client.histories import Ending
-from namestore.client.namespace_values import ConflictKind, policy_from_message, policy_message
+from namestore.client.namespace_values import ConflictKind, policy_message
 from namestore.client.values import Refusal
 from namestore.policy import HoldBack, Policy, Profile
+from namestore.rpc.policies import policy_of
 from namestore.v1 import namespaces_pb2 as namespaces
 from namestore.v1 import registry_pb2 as registry
 from tests.unit.client.fake_network import Scene
@@ -160,7 +161,7 @@ def test_a_policy_is_the_same_after_the_wire(profile: Profile) -> None:
     policy = replace(POLICY, profile=profile, email_tag_domains=(), email_dotless_domains=())
     for one in (policy, POLICY, Policy(profile=profile)):
         data = policy_message(one).SerializeToString()
-        assert policy_from_message(namespaces.Policy.FromString(data)) == one
+        assert policy_of(namespaces.Policy.FromString(data)) == one
 
 
 def test_put_namespace_lists_what_is_in_the_way(scene: Scene) -> None:
@@ -178,7 +179,7 @@ def test_put_namespace_lists_what_is_in_the_way(scene: Scene) -> None:
     scene.nodes["a:1"].script = [response]
     result = scene.put_namespace("user", POLICY, expected_version=4, check_only=True)
     request = sent(scene, "PutNamespace")
-    assert policy_from_message(request.namespace.policy) == POLICY
+    assert policy_of(request.namespace.policy) == POLICY
     assert (request.namespace.name, request.expected_version, request.check_only) == (
         "user",
         4,
