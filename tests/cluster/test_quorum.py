@@ -44,7 +44,7 @@ def test_node_without_a_quorum_says_so_in_time(cluster: LocalCluster, history: H
             cluster.kill(node_id)
         # If it led, it believes so for a moment longer; see the next test.
         eventually(lambda: not cluster.views()[survivor].leads, "no leader")
-        assert cluster.views()[survivor].health is Health.NOT_SERVING
+        eventually(lambda: cluster.views()[survivor].health is Health.NOT_SERVING, "it says so")
 
         with open_channel(cluster.endpoint(survivor)) as channel:
             stub = registry_pb2_grpc.NameRegistryStub(channel)

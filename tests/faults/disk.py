@@ -1,14 +1,17 @@
 """What a disk may hold after a power loss, given what was written to it and what was synced.
 
-The model is the strictest that POSIX allows: only a sync makes anything durable. The bytes of a
-file are durable once a sync of the file began after they were written, and returned. A name in a
-directory is durable once the directory was synced likewise. Of everything else any part may be
-there or not, in any combination, and a write may have reached the disk in some of its sectors only.
+Only a sync makes anything durable. The bytes of a file are durable once a sync of the file began
+after they were written, and returned. A name in a directory is durable once the directory was
+synced likewise. Of everything else any part may be there or not, in any combination, and a write
+may have reached the disk in some of its sectors only. One thing is taken for granted beyond POSIX,
+because every file system with a journal keeps it, and RocksDB relies on it when it renames its
+CURRENT beside the manifest that it names: what happened to the names in one directory becomes
+durable in its order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -86,12 +89,8 @@ class Disk:
         """
         durable_since = self._durable_since(point)
         directories: dict[int, dict[str, int]] = {}
-        for naming in self.namings:
-            if naming.began < point:
-                parents = [place[0] for place in (naming.source, naming.to) if place]
-                synced = any(naming.ended < durable_since.get(node, -1) for node in parents)
-                if synced or keep(naming):
-                    _apply(naming, directories)
+        for naming in self._kept_namings(point, durable_since, keep):
+            _apply(naming, directories)
         files: dict[int, bytearray] = {}
         for write in self.writes:
             if write.began < point:
@@ -101,6 +100,21 @@ class Disk:
                 if kept:
                     _overwrite(files.setdefault(write.file, bytearray()), write, kept)
         _materialise(ROOT_NODE, target, directories, files, set(self.directories))
+
+    def _kept_namings(
+        self, point: int, durable_since: dict[int, int], keep: Keep
+    ) -> Iterator[Naming]:
+        """In their order; in each directory nothing comes after the first that was lost."""
+        cut: set[int] = set()
+        for naming in self.namings:
+            if naming.began >= point:
+                continue
+            parents = {place[0] for place in (naming.source, naming.to) if place}
+            synced = any(naming.ended < durable_since.get(node, -1) for node in parents)
+            if synced or (not parents & cut and keep(naming)):
+                yield naming
+            else:
+                cut |= parents
 
     def _durable_since(self, point: int) -> dict[int, int]:
         """For each file and directory, when its last sync began that had returned."""

@@ -143,6 +143,27 @@ def test_rename_counts_once_its_directory_is_synced(tmp_path: Path) -> None:
         assert _read(target) == {name: b""}
 
 
+def test_names_in_one_directory_become_durable_in_their_order(tmp_path: Path) -> None:
+    """As a journal has it: what names a file is never there without the file it was made after."""
+    disk = disk_of(
+        Path(ROOT),
+        [
+            _file("manifest", 3, 0),
+            _file("temporary", 4, 1),
+            _call(
+                "rename",
+                f'"{_escaped(f"{ROOT}/temporary")}", "{_escaped(f"{ROOT}/current")}"',
+                at=2,
+            ),
+        ],
+    )
+    names = {naming.to[1]: naming for naming in disk.namings if naming.to is not None}
+    for lost, left in (("manifest", set()), ("temporary", {"manifest"})):
+        target = tmp_path / lost
+        disk.image(3, target, lambda change, lost=lost: change is not names[lost])
+        assert set(_read(target)) == left
+
+
 def test_calls_that_the_model_does_not_know_are_refused() -> None:
     """Better no verdict than a wrong one."""
     calls = [_file("one", 3, 0), _on("copy_file_range", 3, "one", 1)]
