@@ -36,10 +36,11 @@ _BATCH_TIMEOUT: Final = 60.0
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(("auto", "names", "csv")),
+    type=click.Choice(("auto", "names", "csv", "jsonl")),
     default="auto",
     show_default=True,
-    help="auto: CSV if the first line is the header name,owner.",
+    help="auto: CSV if the first line is the header name,owner; jsonl, as export writes it, if it "
+    "is an object; else names.",
 )
 @click.option(
     "--accept-unterminated", is_flag=True, help="Take a last line without a newline for whole."
@@ -83,7 +84,8 @@ def import_command(
 ) -> int:
     """Register every name in FILE ('-': standard input).
 
-    One name a line, or CSV with the header name,owner. Blank lines are skipped; there are no
+    One name a line, CSV with the header name,owner, or what export writes with --format jsonl, with
+    all fields. Blank lines are skipped; there are no
     comments, because a name may hold a '#'. Lines that are not whole or not valid are reported with
     their number and do not stop the others. Running it again is safe: what is yours stays yours.
     """

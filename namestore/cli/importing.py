@@ -184,7 +184,7 @@ class Importer:
 
     def _submit(self, items: Sequence[Row | Problem]) -> Future[list[Answer]] | None:
         wanted = [
-            NewName(item.name, owner=item.owner or self._owner)
+            NewName(item.name, item.owner or self._owner, item.payload, item.ttl)
             for item in items
             if isinstance(item, Row)
         ]

@@ -1,19 +1,22 @@
-"""What the lines of an import file ask for: one name each, in one of two formats.
+"""What the lines of an import file ask for: one name each, in one of three formats.
 
 *names*: one name a line, kept exactly; no comments, because a name may hold a `#`. *csv*: a header
-`name,owner` (either order), quoting as RFC 4180; a quoted field may span lines. Blank lines are
-skipped in both. Checking is done here, before anything is sent, because a server refuses a whole
-batch for one bad item. A row that is not whole is a `Problem` and never half of a `Row`.
+`name,owner` (either order), quoting as RFC 4180; a quoted field may span lines. *jsonl*: what
+export writes, with all fields; see `json_rows`. Blank lines are skipped in all. Checking is done
+here, before anything is sent, because a server refuses a whole batch for one bad item. A row that
+is not whole is a `Problem` and never half of a `Row`.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Final
 
+from namestore.cli.json_rows import NotARow, looks_like_export, read_fields
 from namestore.cli.lines import LINE_BYTES_MAX, Line
 from namestore.core.limits import OWNER_BYTES_MAX
 from namestore.core.names import canonical_name
@@ -45,6 +48,7 @@ class Row:
         canonical: What it will be registered as.
         owner: Empty: none was given in the file.
         end_offset: Bytes of the file read once this row was.
+        ttl: Seconds that are left of a reservation; None: permanent.
     """
 
     line: int
@@ -53,6 +57,8 @@ class Row:
     canonical: str
     owner: str
     end_offset: int
+    payload: bytes = b""
+    ttl: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,16 @@ class RowOptions:
     """How to read the file.
 
     Attributes:
-        format: "auto" (by the first line), "names" or "csv".
+        format: "auto" (by the first line), "names", "csv" or "jsonl".
         prefix: Put before every name.
         accept_unterminated: Take a last line without a newline for whole.
+        wall_clock: Seconds since the epoch.
     """
 
     format: str = "auto"
     prefix: str = ""
     accept_unterminated: bool = False
+    wall_clock: Callable[[], float] = time.time
 
 
 @dataclass(slots=True)
@@ -110,6 +118,9 @@ def read_rows(lines: Iterator[Line], options: RowOptions) -> Iterator[Row | Prob
     first = next(lines, None)
     if first is None:
         return
+    if _is_export(first, options):
+        yield from _json_rows(chain((first,), lines), options)
+        return
     columns = None if options.format == "names" else _header(first.content)
     if options.format == "csv" and columns is None:
         raise NoSuchFormat("the first line must be the CSV header: name,owner")
@@ -117,6 +128,35 @@ def read_rows(lines: Iterator[Line], options: RowOptions) -> Iterator[Row | Prob
         yield from _plain_rows(chain((first,), lines), options)
     else:
         yield from _csv_rows(lines, columns, options)
+
+
+def _is_export(first: Line, options: RowOptions) -> bool:
+    if options.format == "jsonl" and options.prefix:
+        raise NoSuchFormat("an export holds whole names: leave --namespace and --prefix out")
+    by_itself = options.format == "auto" and not options.prefix
+    return options.format == "jsonl" or (by_itself and looks_like_export(first.content))
+
+
+def _json_rows(lines: Iterator[Line], options: RowOptions) -> Iterator[Row | Problem]:
+    for line in lines:
+        span = _Span(line, line)
+        if line.problem:
+            yield _problem(span, "", INVALID_LINE, line.problem)
+        elif line.content.strip(" \t"):
+            yield _json_row(span, line.content, options)
+
+
+def _json_row(span: _Span, text: str, options: RowOptions) -> Row | Problem:
+    if _is_torn(span, options):
+        return _problem(span, text, TORN_LINE, _TORN)
+    try:
+        fields = read_fields(text, options.wall_clock())
+    except NotARow as error:
+        return _problem(span, "", INVALID_LINE, str(error))
+    row = _row(span, fields.name, fields.owner, options)
+    if isinstance(row, Problem):
+        return row
+    return replace(row, payload=fields.payload, ttl=fields.ttl)
 
 
 def _header(text: str) -> tuple[str, ...] | None:
