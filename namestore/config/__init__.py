@@ -11,6 +11,7 @@ from namestore.config.loading import (
 )
 from namestore.config.model import (
     ClusterConfig,
+    HistoryConfig,
     LimitsConfig,
     NodeConfig,
     RaftConfig,
@@ -21,6 +22,7 @@ __all__ = [
     "DEV_GRPC_ADDRESS",
     "NODES_MAX",
     "ClusterConfig",
+    "HistoryConfig",
     "LimitsConfig",
     "NodeConfig",
     "RaftConfig",

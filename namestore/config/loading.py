@@ -15,6 +15,7 @@ from typing import Any
 from namestore.config.addresses import is_loopback, split_address
 from namestore.config.model import (
     ClusterConfig,
+    HistoryConfig,
     LimitsConfig,
     NodeConfig,
     RaftConfig,
@@ -56,6 +57,7 @@ def load(path: Path | str) -> ClusterConfig:
         nodes=nodes,
         raft=_raft(top.table("raft")),
         limits=_limits(top.table("limits")),
+        history=_history(top.table("history")),
         tls=_tls(top.table("tls")),
         allow_insecure_network=allow_insecure_network,
     )
@@ -240,6 +242,18 @@ def _limits(table: Table | None) -> LimitsConfig:
     )
     table.finish()
     return limits
+
+
+def _history(table: Table | None) -> HistoryConfig | None:
+    if table is None:
+        return None
+    default = HistoryConfig()
+    history = HistoryConfig(
+        events_max=table.integer("events_max", default.events_max, 1_000, 1_000_000_000),
+        days_max=table.integer("days_max", default.days_max, 1, 36_500),
+    )
+    table.finish()
+    return history
 
 
 def _tls(table: Table | None) -> TlsConfig | None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from namestore.core.limits import EVENTS_KEPT_MAX, EVENTS_KEPT_MS
 from namestore.errors import ConfigError
+
+DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,25 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    """How far back the cluster remembers what happened: whichever bound is met first.
+
+    Attributes:
+        events_max: Changes of names; somewhat more are kept.
+        days_max: Days of log time.
+    """
+
+    events_max: int = EVENTS_KEPT_MAX
+    days_max: int = EVENTS_KEPT_MS // DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     """A whole cluster.toml.
 
     Attributes:
         nodes: At least one; ids and, on one host, addresses and data directories differ.
+        history: None: as it was last set in this cluster.
         tls: None: nodes and callers talk in the clear.
         allow_insecure_network: Serve in the clear on an address that is not loopback.
     """
@@ -90,6 +107,7 @@ class ClusterConfig:
     nodes: tuple[NodeConfig, ...]
     raft: RaftConfig = field(default_factory=RaftConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    history: HistoryConfig | None = None
     tls: TlsConfig | None = None
     allow_insecure_network: bool = False
 

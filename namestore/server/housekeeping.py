@@ -1,4 +1,4 @@
-"""What a leader does unasked: it ends reservations that are over, and carries on what others began.
+"""What a leader does unasked: it ends reservations, carries on policies, sets history's bounds.
 
 One task per node, which acts only while its replica leads. Nothing depends on it: a reservation
 that is over is nobody's the moment somebody meets it, and a policy may be carried on by any node.
@@ -18,13 +18,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from namestore.core.commands import Expire, encode_command
+from namestore.config import HistoryConfig
+from namestore.config.model import DAY_MS
+from namestore.core.commands import Expire, KeepEvents, encode_command
 from namestore.core.namespaces import NamespaceState
 from namestore.core.outcomes import Verdict
 from namestore.core.reading import due_expirations, namespaces, next_expiration_ms
 from namestore.errors import NamestoreError
 from namestore.logs import get_logger
 from namestore.raft.replica import Replica, Role
+from namestore.rpc.identities import draw_request_id
 from namestore.server import carrying
 from namestore.storage.interfaces import StateView
 
@@ -57,11 +60,13 @@ class _Found:
         expire: Reservations that are over by this node's clock.
         next_ms: When the next one ends; None: there is none.
         pending: Namespaces with a pending policy.
+        keep: How far back the feed shall reach from now on; None: as it does.
     """
 
     expire: Expire | None
     next_ms: int | None
     pending: dict[str, NamespaceState]
+    keep: KeepEvents | None
 
 
 class Housekeeping:
@@ -70,6 +75,7 @@ class Housekeeping:
     Args:
         replica: Whose leadership counts.
         house: The gateway.
+        history: How far back the feed shall reach; None: as it does.
         clock: Monotonic seconds.
         wall_clock: Seconds since the epoch.
         sleep: Waits for so many seconds.
@@ -79,6 +85,7 @@ class Housekeeping:
         self,
         replica: Replica,
         house: House,
+        history: HistoryConfig | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -86,6 +93,7 @@ class Housekeeping:
     ) -> None:
         self._replica = replica
         self._house = house
+        self._history = history
         self._clock = clock
         self._wall_clock = wall_clock
         self._sleep = sleep
@@ -108,6 +116,8 @@ class Housekeeping:
         try:
             with self._house.chores():
                 found = await self._house.read_aside(self._look, self._clock() + _TIMEOUT_S)
+                if found.keep is not None:
+                    await self._house.decide([encode_command(found.keep)], 1, _TIMEOUT_S)
                 return min(await self._expire(found), await self._carry_on(found))
         except NamestoreError as error:
             # Leadership or quorum was lost, or much is waiting: whoever leads then goes on.
@@ -127,7 +137,16 @@ class Housekeeping:
                 for name, space in (namespaces(view) if view.meta.namespace_count else {}).items()
                 if space.pending_version
             },
+            self._keep(view),
         )
+
+    def _keep(self, view: StateView) -> KeepEvents | None:
+        if self._history is None:
+            return None
+        events_max, age_ms_max = self._history.events_max, self._history.days_max * DAY_MS
+        if (view.meta.events_kept_max, view.meta.events_kept_ms) == (events_max, age_ms_max):
+            return None
+        return KeepEvents(draw_request_id(), events_max, age_ms_max)
 
     async def _expire(self, found: _Found) -> float:
         if found.expire is None:

@@ -101,7 +101,7 @@ class Node:
         await watch_health(gateway, self._health)
         await server.start()
         self._greet(address)
-        housekeeping = Housekeeping(replica, gateway)
+        housekeeping = Housekeeping(replica, gateway, config.history)
         tasks = [
             asyncio.create_task(self._watch(gateway)),
             asyncio.create_task(housekeeping.run()),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from namestore.config import (
+    HistoryConfig,
     LimitsConfig,
     RaftConfig,
     check_node,
@@ -50,6 +51,15 @@ def test_example_runs_as_it_stands_for_each_node() -> None:
         assert (node.grpc, node.raft) == (f"127.0.0.1:710{number}", f"127.0.0.1:720{number}")
         assert node.data_dir == EXAMPLE.parent / ".namestore" / node.id
     assert (config.raft, config.limits) == (RaftConfig(), LimitsConfig())
+    assert config.history == HistoryConfig() == HistoryConfig(5_000_000, 90)
+
+
+def test_history_is_left_as_it_is_where_nothing_is_said(tmp_path: Path) -> None:
+    """A file without the section must not undo what another one set."""
+    assert load(write(tmp_path, GOOD)).history is None
+    assert load(write(tmp_path, GOOD + "[history]\ndays_max = 7\n")).history == HistoryConfig(
+        days_max=7
+    )
 
 
 def test_load_takes_relative_paths_from_the_files_directory(tmp_path: Path) -> None:
@@ -110,6 +120,9 @@ def test_load_lets_nodes_on_two_hosts_share_ports_and_paths(tmp_path: Path) -> N
         ),
         (GOOD + "[limits]\nrequest_timeout_ms = 1\n", ["request_timeout_ms = 1", "100 to"]),
         (GOOD + "[limits]\npending_commands_max = 10\n", ["pending_commands_max", "1000 to"]),
+        (GOOD + "[history]\nevents_max = 0\n", ["events_max = 0", "1000 to"]),
+        (GOOD + "[history]\ndays_max = 0\n", ["days_max = 0", "1 to"]),
+        (GOOD + "[history]\ndays = 9\n", ["days = 9", "did you mean days_max?"]),
         (GOOD + '[tls]\ncertificate = "c.pem"\nkey = "k.pem"\n', ["[tls] authority", "missing"]),
         (
             GOOD.replace("[cluster]", '[cluster]\nallow_insecure_network = "yes"'),

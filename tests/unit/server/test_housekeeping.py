@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from namestore import errors
-from namestore.config import dev_config
+from namestore.config import HistoryConfig, dev_config
 from namestore.core.commands import Expire, IndexNames, PutNamespace, Register, Wanted
 from namestore.core.commands import decode_command as decoded
 from namestore.core.namespaces import NamespaceState
@@ -226,6 +226,20 @@ async def test_it_runs_until_it_is_cancelled(house: House) -> None:
         await task
     assert house.slept[:3] == [pytest.approx(1.0), pytest.approx(1.0), pytest.approx(0.5)]
     assert [type(command) for command in house.proposed()] == [Expire]
+
+
+async def test_a_leader_sets_how_far_back_history_reaches(house: House) -> None:
+    """Once, where it differs from what the file says; a file that says nothing changes nothing."""
+    await house.keeping.round()
+    assert house.proposed() == []
+    history = HistoryConfig(events_max=5000, days_max=7)
+    keeping = Housekeeping(house.replica, house.gateway, history, clock=lambda: house.now)
+    await keeping.round()
+    await keeping.round()
+    (keep,) = house.proposed()
+    assert (keep.count_max, keep.age_ms_max) == (5000, 7 * 24 * 3600 * 1000)
+    meta = house.replica.meta
+    assert (meta.events_kept_max, meta.events_kept_ms) == (5000, 7 * 24 * 3600 * 1000)
 
 
 async def test_a_drain_waits_for_a_chore(house: House) -> None:
