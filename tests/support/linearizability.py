@@ -216,15 +216,21 @@ def _next(
     """Whatever may come next: nothing unplaced had returned before it was called.
 
     An answer that is true now and changes nothing comes next, without a choice: every order in
-    which it comes later stays good when it is moved here.
+    which it comes later stays good when it is moved here. Of requests of unknown outcome that ask
+    the same for the same owner only the first is tried: whatever a later one explains, it explains.
     """
     open_places = [place for place in range(len(operations)) if not placed >> place & 1]
     horizon = min(operations[place].returned for place in open_places)
     choices: list[tuple[int, Holder | None]] = []
+    alike: set[tuple[Ask, str]] = set()
     for place in open_places:
         operation = operations[place]
         if operation.called > horizon:
             break
+        if operation.said is Said.UNKNOWN:
+            if (operation.ask, operation.owner) in alike:
+                continue
+            alike.add((operation.ask, operation.owner))
         for after in _results(operation, holder):
             if operation.answered and after == holder:
                 return [(placed | 1 << place, after)]

@@ -222,6 +222,23 @@ def test_search_stays_small_for_a_great_race() -> None:
         check_names([*lost, *losers, winner, op(REG, "z", 0, 100, Said.GRANTED, 2)])
 
 
+def test_search_stays_small_for_many_unknown_outcomes() -> None:
+    """Which of fifty lost requests explains an answer makes no difference if they asked the same."""
+    lost = [
+        unknown(ask, who, called=place, request=f"{who}-{ask.value}-{place}")
+        for place in range(50)
+        for who in ("a", "b")
+        for ask in (REG, REL)
+    ]
+    seen = [
+        op(LOOK, "r", 100 + place, 100.5 + place, Said.FOUND, at, ("ab"[place % 2], at))
+        for place, at in enumerate(range(1, 80, 2))
+    ]
+    check_names([*lost, *seen])
+    with pytest.raises(Violation):
+        check_names([*lost, *seen, replace(seen[0], called=200.0, returned=201.0)])
+
+
 def test_history_records_calls_and_leaves_the_unanswered_open() -> None:
     """An exception leaves a call unknown and open; an answer closes it."""
     ticks = iter(range(10))
