@@ -7,8 +7,6 @@ that says nothing new keeps the format, and so the bytes, that it always had.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from namestore.core.commands.values import UniqueKey
 from namestore.core.packing import check_types, pack, unpack_fields
 from namestore.core.value import value
@@ -69,9 +67,21 @@ class Record:
 
     def shown(self) -> Record:
         """Without what is of no concern to callers."""
-        if self.keys or self.counted:
-            return replace(self, keys=(), counted=False)
-        return self
+        if not (self.keys or self.counted):
+            return self
+        return Record(
+            self.name,
+            self.display_name,
+            self.owner,
+            self.payload,
+            self.request_id,
+            self.create_revision,
+            self.mod_revision,
+            self.create_time_ms,
+            self.expire_time_ms,
+            owner_revision=self.owner_revision,
+            owner_time_ms=self.owner_time_ms,
+        )
 
 
 def encode_record(record: Record) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -126,9 +125,12 @@ def _wanted(fields: Any) -> Wanted:
 def _wanted_judged(fields: Any) -> Wanted:
     if type(fields) is not tuple or len(fields) != 6:
         raise MalformedCommand("a name asked for without all its fields")
-    *plain, judged, ttl_ms = fields
-    return replace(
-        _wanted(tuple(plain)),
-        judged=f.read_judged(judged),
-        ttl_ms=None if ttl_ms is None else f.period_ms(ttl_ms),
+    name, shown, owner, payload, judged, ttl_ms = fields
+    return Wanted(
+        f.name(name),
+        f.text(shown) or name,
+        f.text(owner),
+        f.payload(payload),
+        f.read_judged(judged),
+        None if ttl_ms is None else f.period_ms(ttl_ms),
     )

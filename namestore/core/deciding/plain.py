@@ -50,16 +50,16 @@ def read_commands(commands: Sequence[bytes]) -> list[Plain | Command]:
 def grant(step: Step, asked: Sequence[Plain | Command], told: list[Told]) -> int:
     """Grants the next plain registers, up to the first that something is in the way of.
 
-    The bytes are those of `encode_record` and `remembering.remembered`.
+    The bytes are those of `encode_record` and `remembering.remembered`. Returns how many commands
+    are decided by now.
 
     Args:
         step: The entry being decided; it has read where their outcomes and names are kept.
         asked: All of the entry.
         told: What became of those before; a revision is added for each grant.
-
-    Returns:
-        How many are decided by now.
     """
+    if len(told) == len(asked) or not isinstance(asked[len(told)], tuple):
+        return len(told)
     pack = packer()
     known, changes = step.known, step.changes
     remember, tell = step.remembered.append, step.happened.append
