@@ -110,7 +110,7 @@ class RevisionCompacted(Refused):
 
 
 class NameTaken(Refused):
-    """A chosen slug or a reservation was not granted; `metadata["refusal"]` says why: TAKEN, …
+    """A chosen slug or a reservation was not granted; `metadata["refusal"]` says why, as TAKEN.
 
     Attributes:
         record: The `namestore.client.values.NameRecord` in the way, or None.

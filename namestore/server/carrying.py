@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, TypeVar
@@ -34,6 +35,10 @@ NAMES_AT_ONCE = 250
 
 class Carriers(Protocol):
     """What carrying needs of a gateway."""
+
+    def chores(self) -> AbstractContextManager[None]:
+        """Around work that nobody waits for: refused while draining."""
+        ...
 
     async def decide(
         self, encoded: Sequence[bytes], names: int, timeout: float
@@ -105,11 +110,15 @@ async def carry(
     while True:
         if clock() >= deadline:
             raise OutcomeUnknown("the policy is still being put in force; GetNamespace tells")
-        await carriers.catch_up(deadline - clock())
-        step = await carriers.read_aside(lambda view: next_step(view, namespace, version), deadline)
-        if step is None:
-            return None
-        outcome = await take(carriers, step, deadline - clock())
+        # A node that is about to stop leaves the rest to the others.
+        with carriers.chores():
+            await carriers.catch_up(deadline - clock())
+            step = await carriers.read_aside(
+                lambda view: next_step(view, namespace, version), deadline
+            )
+            if step is None:
+                return None
+            outcome = await take(carriers, step, deadline - clock())
         if outcome.verdict is Verdict.POLICY_ABANDONED:
             return step.finding or collision(outcome)
         if outcome.verdict is not Verdict.POLICY_PENDING:

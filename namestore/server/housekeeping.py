@@ -14,9 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from namestore.config import HistoryConfig
 from namestore.config.model import DAY_MS
@@ -42,14 +40,6 @@ _RETRY_S = 1.0
 _LOG_TIME_S = 0.25
 _TIMEOUT_S = 5.0
 EXPIRED_AT_ONCE = 250
-
-
-class House(carrying.Carriers, Protocol):
-    """What housekeeping needs of a gateway."""
-
-    def chores(self) -> AbstractContextManager[None]:
-        """Around work that nobody asked for: refused while draining."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +74,7 @@ class Housekeeping:
     def __init__(
         self,
         replica: Replica,
-        house: House,
+        house: carrying.Carriers,
         history: HistoryConfig | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,

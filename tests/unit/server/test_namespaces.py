@@ -231,6 +231,25 @@ async def test_two_names_that_came_to_exclude_each_other_drop_it(
     assert {conflict.name, conflict.other} == {"user:paypal", "user:paypa1"}
 
 
+async def test_a_node_that_drains_leaves_a_policy_to_the_others(
+    gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers that the policy is pending, and keeps its end waiting no longer."""
+    fill(replica, [f"n{number:04}" for number in range(3 * carrying.NAMES_AT_ONCE)])
+    propose = replica.propose
+
+    def last_calls(commands: Any, timeout: float, done: Any) -> None:
+        propose(commands, timeout, done)
+        if len(replica.calls.proposals) == 2:
+            gateway.begin_drain()
+
+    monkeypatch.setattr(replica, "propose", last_calls)
+    answer = await gateway.put_namespace(put(), WAIT)
+    assert answer.accepted
+    assert answer.namespace.pending_through == f"user:n{carrying.NAMES_AT_ONCE - 1:04}"
+    await asyncio.wait_for(gateway.drained(), 10)
+
+
 async def test_a_policy_that_somebody_else_dropped_was_not_accepted(
     gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
