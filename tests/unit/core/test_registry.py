@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
-from namestore.core.commands import Entry, MalformedCommand
+from namestore.core.commands import Entry, MalformedCommand, encode_command
+from namestore.core.deciding import plain
 from namestore.core.outcomes import Outcome, Verdict
 from namestore.core.registry import apply_entry, apply_nothing
 from namestore.core.state import META_KEY, StateMeta, name_key
@@ -362,6 +365,30 @@ def test_apply_nothing_moves_only_the_index(registry: RegistryDriver) -> None:
     assert applied.meta == meta._replace(applied_index=meta.applied_index + 1, applied_term=2)
     assert list(applied.changes) == [META_KEY]
     assert applied.decisions == []
+
+
+def test_decisions_are_made_once_and_where_somebody_asks(registry: RegistryDriver) -> None:
+    """A node on which nobody waits makes no answers; who asks again gets the same ones."""
+    encoded = [encode_command(register(name, f"user:{name}")) for name in "ab"]
+
+    with mock.patch.object(plain, "decisions", wraps=plain.decisions) as made:
+        applied = apply_entry(registry.state, StateMeta(), 1, 1, Entry(1, encoded))
+        assert not made.called
+        first = applied.decisions
+
+        assert [_verdicts(decision) for decision in first] == [["GRANTED"]] * 2
+        assert applied.decisions is first
+        assert made.call_count == 1
+
+
+def test_values_are_compared_by_content_and_have_no_other_fields() -> None:
+    """They may stand in sets; a field that is misspelled is refused and not added."""
+    one, same = register("r1", "user:a"), register("r1", "user:a")
+
+    assert one == same
+    assert len({one, same, register("r1", "user:b")}) == 2
+    with pytest.raises(AttributeError):
+        one.request = b"r2"  # type: ignore[attr-defined]
 
 
 def test_an_entry_with_a_malformed_command_decides_nothing(registry: RegistryDriver) -> None:

@@ -291,5 +291,7 @@ def test_a_reopened_state_keeps_its_filters_and_bounds(home: Path) -> None:
     options = max((home / "state" / "1").glob("OPTIONS-*")).read_text()
     assert f"write_buffer_size={2 * _LIMITS.memtable_bytes}" in options
     assert "filter_policy=bloomfilter" in options
+    assert "memtable_whole_key_filtering=true" in options
+    assert "memtable_prefix_bloom_size_ratio=0.01" in options
     assert "compression=kLZ4Compression" in options
     state.close()
