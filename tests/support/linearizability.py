@@ -213,33 +213,73 @@ def _explained(operations: list[Operation]) -> bool:
 def _next(
     operations: list[Operation], placed: int, holder: Holder | None
 ) -> list[tuple[int, Holder | None]]:
-    """Whatever may come next: nothing unplaced had returned before it was called.
+    """Whatever answer may come next: none unplaced had returned before it was asked for.
 
     An answer that is true now and changes nothing comes next, without a choice: every order in
-    which it comes later stays good when it is moved here. Of requests of unknown outcome that ask
-    the same for the same owner only the first is tried: whatever a later one explains, it explains.
+    which it comes later stays good when it is moved here. Requests of unknown outcome are placed
+    only to make an answer true that is not, and no more of them than it takes: whatever comes
+    afterwards is explained as well with more of them left.
     """
     open_places = [place for place in range(len(operations)) if not placed >> place & 1]
-    horizon = min(operations[place].returned for place in open_places)
+    answered = [place for place in open_places if operations[place].answered]
+    horizon = min(operations[place].returned for place in answered)
     choices: list[tuple[int, Holder | None]] = []
-    alike: set[tuple[Ask, str]] = set()
-    for place in open_places:
+    for place in answered:
         operation = operations[place]
         if operation.called > horizon:
             break
-        if operation.said is Said.UNKNOWN:
-            if (operation.ask, operation.owner) in alike:
+        with_this, results = placed | 1 << place, list(_results(operation, holder))
+        if holder in results:
+            return [(with_this, holder)]
+        if not results:
+            steps = _steps(operation, holder)
+            used = _use(operations, open_places, steps, horizon)
+            if used is None:
                 continue
-            alike.add((operation.ask, operation.owner))
-        for after in _results(operation, holder):
-            if operation.answered and after == holder:
-                return [(placed | 1 << place, after)]
-            choices.append((placed | 1 << place, after))
+            with_this |= used
+            wanted = None if steps[-1][0] is Ask.RELEASE else Holder(steps[-1][1], 0)
+            results = list(_results(operation, wanted))
+        choices.extend((with_this, after) for after in results)
     return choices
 
 
+def _steps(operation: Operation, holder: Holder | None) -> list[tuple[Ask, str]]:
+    """What must have been done meanwhile if the answer is to be true: at most two requests."""
+    steps = [] if holder is None else [(Ask.RELEASE, holder.owner)]
+    match operation.said:
+        case Said.GRANTED | Said.NOT_FOUND:
+            return steps
+        case Said.RELEASED:
+            return [*steps, (Ask.REGISTER, operation.owner)]
+        case _:
+            return [*steps, (Ask.REGISTER, operation.holder_owner)]
+
+
+def _use(
+    operations: list[Operation],
+    open_places: list[int],
+    steps: list[tuple[Ask, str]],
+    horizon: float,
+) -> int | None:
+    """Uses the earliest requests of unknown outcome that take these steps; None: there are none."""
+    used = 0
+    for ask, owner in steps:
+        fitting = (
+            place
+            for place in open_places
+            if not operations[place].answered
+            and (operations[place].ask, operations[place].owner) == (ask, owner)
+            and operations[place].called <= horizon
+        )
+        place = next(fitting, None)
+        if place is None:
+            return None
+        used |= 1 << place
+    return used
+
+
 def _results(operation: Operation, holder: Holder | None) -> Iterator[Holder | None]:
-    """Who holds the name afterwards, if the answer (any, when unknown) can be given here."""
+    """Who holds the name afterwards, if the answer can be given here."""
     mine = holder is not None and holder.owner == operation.owner
     match operation.said:
         case Said.GRANTED | Said.NOT_FOUND:
@@ -247,12 +287,6 @@ def _results(operation: Operation, holder: Holder | None) -> Iterator[Holder | N
                 yield holder_after(operation, None)
         case Said.RELEASED:
             if mine:
-                yield None
-        case Said.UNKNOWN if operation.ask is Ask.REGISTER:
-            if holder is None:
-                yield Holder(operation.owner, 0)
-        case Said.UNKNOWN:
-            if mine and operation.ask is Ask.RELEASE:
                 yield None
         case _:
             refused_its_owner = operation.said is Said.NOT_OWNER and mine

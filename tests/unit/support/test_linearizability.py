@@ -223,7 +223,7 @@ def test_search_stays_small_for_a_great_race() -> None:
 
 
 def test_search_stays_small_for_many_unknown_outcomes() -> None:
-    """Which of fifty lost requests explains an answer makes no difference if they asked the same."""
+    """Which of fifty lost requests explains an answer makes no difference if they ask the same."""
     lost = [
         unknown(ask, who, called=place, request=f"{who}-{ask.value}-{place}")
         for place in range(50)
@@ -236,7 +236,7 @@ def test_search_stays_small_for_many_unknown_outcomes() -> None:
     ]
     check_names([*lost, *seen])
     with pytest.raises(Violation):
-        check_names([*lost, *seen, replace(seen[0], called=200.0, returned=201.0)])
+        check_names([*lost, *seen, op(LOOK, "r", 200, 201, Said.FOUND, 99, ("c", 99))])
 
 
 def test_history_records_calls_and_leaves_the_unanswered_open() -> None:
