@@ -144,7 +144,7 @@ def judged(book: Rulebook, command: Command, revision: int) -> Command | Unfit:
             wanted = _judged_wanted(book, command.wanted)
             if isinstance(wanted, Refusal):
                 return Unfit((wanted,), revision)
-            return replace(command, wanted=wanted)
+            return Register(command.request_id, wanted)
         case RegisterAll():
             return _judged_all(book, command, revision)
         case Rename():
@@ -172,7 +172,16 @@ def _judged_wanted(book: Rulebook, wanted: Wanted) -> Wanted | Refusal:
     judged = rules.judge(label, wanted.display_name.partition(":")[2] or label)
     if isinstance(judged, Refusal):
         return judged
-    return replace(wanted, name=f"{namespace}:{judged[0]}", judged=judged[1])
+    canonical, judgements = judged
+    # Made anew, field by field: most of what this costs would be `dataclasses.replace`.
+    return Wanted(
+        f"{namespace}:{canonical}",
+        wanted.display_name,
+        wanted.owner,
+        wanted.payload,
+        judgements,
+        wanted.ttl_ms,
+    )
 
 
 def _judged_all(book: Rulebook, command: RegisterAll, revision: int) -> RegisterAll | Unfit:
