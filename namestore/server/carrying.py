@@ -25,6 +25,7 @@ from namestore.core.records import Record
 from namestore.errors import OutcomeUnknown
 from namestore.policy import Conflict, Finding, Judge, Refusal
 from namestore.rpc.identities import draw_request_id
+from namestore.server.rulebook import judge_label
 from namestore.storage.interfaces import StateView
 
 T = TypeVar("T")
@@ -150,7 +151,7 @@ def _judge_of(policy: bytes) -> Judge:
 def _keys(judge: Judge, record: Record) -> tuple[tuple[int, str], ...] | Finding:
     """The unique keys of a name that stays as it is, or why it cannot."""
     label = record.name.partition(":")[2]
-    judged = judge.judge(record.display_name.partition(":")[2])
+    judged = judge_label(judge, record.display_name.partition(":")[2])
     if isinstance(judged, Refusal):
         return Finding(Conflict.INVALID, label, "", judged.message)
     if judged.canonical != label:

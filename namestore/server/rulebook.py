@@ -25,13 +25,28 @@ from namestore.core.commands import (
     Update,
     Wanted,
 )
+from namestore.core.limits import UNIQUE_KEY_CHARS_MAX
 from namestore.core.namespaces import NamespaceState, namespace_of, read_policy
 from namestore.core.reading import namespace_state
 from namestore.errors import InvalidName
-from namestore.policy import Judge, Reason, Refusal
+from namestore.policy import Judge, Judged, Reason, Refusal
 from namestore.rpc.requests import check_distinct
 from namestore.rpc.responses import Unfit
 from namestore.storage.interfaces import StateView
+
+# Beyond it a key has no place in a command: some characters look like a dozen others.
+_KEY_CHARS_MAX = UNIQUE_KEY_CHARS_MAX // 4
+
+
+def judge_label(judge: Judge, label: str) -> Judged | Refusal:
+    """As `judge.judge`; a label whose keys are too long to be kept is refused as well."""
+    judged = judge.judge(label)
+    if isinstance(judged, Judged) and any(len(key) > _KEY_CHARS_MAX for _, key in judged.keys):
+        return Refusal(
+            Reason.TOO_LONG,
+            f"what the label looks like has more than {_KEY_CHARS_MAX} characters; write a shorter",
+        )
+    return judged
 
 
 @lru_cache(maxsize=64)
@@ -74,13 +89,13 @@ class Rules:
         """
         canonical, judgements = plain, []
         if self.in_force is not None:
-            judged = self.in_force.judge(original)
+            judged = judge_label(self.in_force, original)
             if isinstance(judged, Refusal):
                 return judged
             canonical = judged.canonical
             judgements.append(Judgement(self.version, judged.keys))
         if self.pending is not None:
-            judged = self.pending.judge(original)
+            judged = judge_label(self.pending, original)
             if isinstance(judged, Refusal):
                 return judged
             if judged.canonical != canonical:

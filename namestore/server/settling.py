@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from namestore.core.commands import Command, encode_command
+from namestore.core.commands import Command, RegisterAll, encode_command
 from namestore.core.outcomes import Decision, Verdict
 from namestore.core.reading import decided_before
 from namestore.errors import NamestoreError, Overloaded
@@ -149,4 +149,4 @@ class _Settling:
 
 
 def _names_of(command: Command) -> int:
-    return max(1, len(rulebook.names_in((command,))))
+    return len(command.wanted) if isinstance(command, RegisterAll) else 1

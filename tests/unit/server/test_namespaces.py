@@ -39,7 +39,7 @@ def put(policy: ns.Policy = USERNAME, **fields: Any) -> ns.PutNamespaceRequest:
 
 
 def fill(replica: FakeReplica, labels: Sequence[str]) -> None:
-    commands = [register(f"fill-{label}", f"user:{label}") for label in labels]
+    commands = [register(f"fill-{label}"[:20], f"user:{label}") for label in labels]
     for start in range(0, len(commands), 500):
         replica.registry.apply(*commands[start : start + 500])
 
@@ -210,6 +210,20 @@ async def test_a_name_that_came_between_the_look_and_the_policy_drops_it(
     assert answer.namespace == ns.Namespace(name="user")
     assert isinstance(decode_command(replica.calls.proposals[-1][0]), AbandonPolicy)
     assert not namespace_state(replica.registry.view(), "user").pending_version
+
+
+async def test_a_name_whose_look_is_too_long_drops_the_policy(
+    gateway: Gateway, replica: FakeReplica
+) -> None:
+    """It could not be indexed, so nothing waits for it; it is named."""
+    label = "\ufdfa" * 170
+    fill(replica, ["ann", label])
+    answer = await gateway.put_namespace(put(ns.Policy(look_alikes=True)), WAIT)
+    assert not answer.accepted
+    assert [(item.name, item.kind) for item in answer.conflicts] == [
+        (f"user:{label}", ns.PolicyConflict.INVALID)
+    ]
+    assert answer.namespace == ns.Namespace(name="user")
 
 
 async def test_two_names_that_came_to_exclude_each_other_drop_it(

@@ -119,6 +119,17 @@ async def test_a_policy_refuses_with_its_reason(gateway: Gateway, replica: FakeR
     assert renamed.in_way == "admin"
 
 
+async def test_a_look_that_is_too_long_to_be_kept_is_refused(
+    gateway: Gateway, replica: FakeReplica
+) -> None:
+    """One character may look like eighteen: the request is refused, and its neighbours are not."""
+    govern(replica, Policy(look_alikes=True))
+    batch = [wish("user:" + "\ufdfa" * 170), wish("user:\ufdfa")]
+    results = (await gateway.register_many(pb.RegisterManyRequest(requests=batch), WAIT)).results
+    assert (results[0].refusal, results[0].policy_reason) == (pb.INVALID_BY_POLICY, "TOO_LONG")
+    assert results[1].registered
+
+
 async def test_what_no_policy_can_spell_is_held_by_nobody(
     gateway: Gateway, replica: FakeReplica
 ) -> None:
