@@ -256,7 +256,7 @@ def _get(source: Snapshot, key: bytes) -> bytes | None:
     return value
 
 
-def _options(limits: StateLimits, create: bool) -> Options:
+def _table_options(limits: StateLimits) -> BlockBasedOptions:
     table = BlockBasedOptions()
     table.set_block_cache(Cache(limits.cache_bytes))
     # The common question is about a name that is absent: ten bits a key answer 99 of 100 such
@@ -271,9 +271,13 @@ def _options(limits: StateLimits, create: bool) -> Options:
     table.set_metadata_block_size(16 * 1024)
     table.set_pin_top_level_index_and_filter(True)
     table.set_format_version(5)
+    return table
+
+
+def _options(limits: StateLimits, create: bool) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(create)
-    options.set_block_based_table_factory(table)
+    options.set_block_based_table_factory(_table_options(limits))
     options.set_compression_type(DBCompressionType.lz4())
     options.set_paranoid_checks(True)
     # Twice what begins a flush: ours comes first, so that we know what it covers.
