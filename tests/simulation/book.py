@@ -55,6 +55,8 @@ class Book:
         self.once_voters: set[Disk] = set()
         # Disks to the lives of their processes that know they count, or knew it.
         self._counted: dict[Disk, int] = {}
+        # Nodes whose log changed since it was last compared with what they go by.
+        self._changed: set[str] = set()
 
     @property
     def newest(self) -> Config:
@@ -106,6 +108,21 @@ class Book:
             elif log.peek_term(config.index) == config.term:
                 return config
         return self._configs[(0, 0)]
+
+    def log_changed(self, host: Any) -> None:
+        """What a node goes by is to be looked at when its turn is over."""
+        self._changed.add(host.node_id)
+
+    def misjudged(self, host: Any) -> str:
+        """How what a node goes by differs from what its log says; empty: not at all."""
+        if host.node_id not in self._changed:
+            return ""
+        self._changed.discard(host.node_id)
+        config, membership = self.in_force(host.log), host.engine.membership
+        voters = {m.node_id: m.incarnation for m in membership.members if m.voter}
+        if config.index == 0 or voters == config.voters:
+            return ""  # until the first membership it goes by its file
+        return f"{host.node_id} counts {sorted(voters)}, and its log says {config}"
 
     def left_behind(self, hosts: list[Any]) -> list[str]:
         """Those who count no more and do not know it, or go on although they learned it.

@@ -1,6 +1,7 @@
 """Whether and how the members and the disks of a run change, beside what its scene says.
 
-Drawn apart from the scene, so that every scene meets every kind of change, and none.
+Drawn apart from the scene, so that every scene meets every kind of change, and none. How often
+differs: a scene that needs many things to fit together mostly keeps its members and disks.
 """
 
 from __future__ import annotations
@@ -21,12 +22,22 @@ TURNS = (
     "damage",
     "all",
 )
+# Of scenes that most changes would only disturb.
+_MOSTLY_STILL = ("still",) * 8 + ("members", "all")
+TURNS_OF = {
+    "deposed": _MOSTLY_STILL,
+    "late": _MOSTLY_STILL,
+    "astray": _MOSTLY_STILL,
+    "comeback": _MOSTLY_STILL,
+    "doors": _MOSTLY_STILL,
+    "rotten": ("damage",),
+}
 
 
 def with_changes(plan: Plan) -> Plan:
     """The plan, with the changes that its seed has drawn."""
     rng = random.Random(f"changes {plan.seed}")
-    turn = rng.choice(TURNS)
+    turn = rng.choice(TURNS_OF.get(plan.scene, TURNS))
     if turn == "grow and shrink":
         return _grow_and_shrink(plan, rng)
     if turn in ("members", "all"):
@@ -66,6 +77,8 @@ def _damage(plan: Plan, rng: random.Random) -> Plan:
         "empty": rng.choice([4.0, 10.0]),
     }
     wanted = {kind: mean for kind, mean in every.items() if rng.random() < 0.8}
+    if plan.scene == "rotten":
+        wanted = {"rot": 0.4}
     return replace(
         plan,
         disk=replace(plan.disk, tail_bytes=rng.choice([0, 300, 32 << 20])),

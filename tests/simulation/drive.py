@@ -50,7 +50,7 @@ class Drive:
 
     def rot(self, rng: random.Random) -> str:
         """Something that was durable is not any more what was written; says what."""
-        kind = rng.choice(["log", "log", "state", "state", "identity"])
+        kind = rng.choice(["log", "log", "log", "state", "state", "identity"])
         if kind == "log":
             self.damaged = self.log.damage(rng)
         elif kind == "state":

@@ -146,6 +146,8 @@ class Faults:
             self.operators.counts["rot"] += 1
             if self.world.rng.random() < 0.5:
                 host.kill()
+            seconds = self.world.rng.choice([1.0, 4.0, 30.0])  # until the disk is seen to be bad
+            self.world.after(seconds, lambda: self.operators.notice(host))
 
     def rot_arrival(self) -> None:
         """A bit of an arriving snapshot flips on its disk."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from namestore.client import retry, session
+from namestore.client import line, retry, session
 from namestore.client.network import NoAnswer, Silence
 from namestore.errors import NoLeader, Unavailable
 from namestore.server import bridge, frames, gateway
@@ -152,3 +153,11 @@ class ForgetsItsDoubt(Planted):
     """The client believes the last attempt's "certainly not", whatever became of those before."""
 
     replaced = ((session, "_conclusion", _last_word),)
+
+
+class SaysUnsent(Planted):
+    """The client takes what was in a shared frame when its stream broke for never sent."""
+
+    replaced = (
+        (line, "Silence", SimpleNamespace(**Silence.__members__ | {"LOST": Silence.UNSENT})),
+    )

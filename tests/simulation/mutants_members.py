@@ -65,6 +65,28 @@ class ChangesTooEarly(Engine):
         return self._change is None
 
 
+class KeepsLostMembership(Engine):
+    """A membership that was cut off the log is still gone by."""
+
+    def _cut_tail(self, index: int) -> None:
+        kept, membership = list(self._memberships), self._membership
+        super()._cut_tail(index)
+        self._memberships = kept
+        if kept:
+            self._adopt_membership(membership)
+
+
+class SnapshotWithoutMembers(Engine):
+    """Who installs a snapshot goes on by the members it knew before."""
+
+    _loaded = False
+
+    def _load_memberships(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            super()._load_memberships()
+
+
 class GoesOnRemoved(Engine):
     """A node that was removed goes on."""
 

@@ -1,9 +1,9 @@
 """What one run is made of: how large the cluster is, what is asked of it, how bad things get.
 
-Swarm testing: a seed first draws a *scene*, a rough idea of what goes wrong (a leader cut off from
+Swarm testing: a seed first gets a *scene*, a rough idea of what goes wrong (a leader cut off from
 its followers only, messages that outlive elections, snapshots that never get through, power cuts),
-then every number by itself, many of them "never". A plan is a value: it can be printed as the few
-settings that differ from what its seed drew, so a shortened failure is replayed by one command.
+then draws every number by itself, many of them "never". A plan is a value: it can be printed as the
+few settings that differ from what its seed drew, so a shortened failure is replayed by one command.
 """
 
 from __future__ import annotations

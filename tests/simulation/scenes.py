@@ -7,16 +7,33 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from namestore.raft.settings import Bounds
+from tests.simulation.calling import with_callers
 from tests.simulation.changing import with_changes
-from tests.simulation.plan import KINDS, DiskFaults, LineFaults, LinkFaults, Plan
+from tests.simulation.plan import KINDS, DiskFaults, LinkFaults, Plan
 
-SCENES = ("mixed", "mixed", "deposed", "late", "comeback", "elections", "snapshots", "power")
+# By turns: few seeds in a row meet each of them.
+SCENES = (
+    "mixed",
+    "deposed",
+    "doors",
+    "comeback",
+    "snapshots",
+    "astray",
+    "rotten",
+    "late",
+    "astray",
+    "elections",
+    "mixed",
+    "power",
+    "comeback",
+    "deposed",
+)
 
 
 def draw(seed: int) -> Plan:
     """The plan of a seed."""
     rng = random.Random(f"plan {seed}")
-    scene = rng.choice(SCENES)
+    scene = SCENES[seed % len(SCENES)]
     plan = Plan(
         seed,
         scene,
@@ -37,32 +54,7 @@ def draw(seed: int) -> Plan:
         bounds=_draw_bounds(rng),
         every={kind: mean for kind in KINDS if (mean := _draw_mean(rng, kind))},
     )
-    return _with_callers(with_changes(_DIRECTED[scene](plan, rng)))
-
-
-def _with_callers(plan: Plan) -> Plan:
-    """Who calls, and what happens between callers and nodes."""
-    rng = random.Random(f"callers {plan.seed}")
-    return replace(
-        plan,
-        official=rng.choice([0.0, 0.5, 0.5, 1.0]),
-        sessions=rng.choice([1, 2, 8]),
-        shares=rng.random() < 0.7,
-        many=rng.choice([0, 0.1, 0.4]),
-        disk=replace(plan.disk, stall_chance=rng.choice([plan.disk.stall_chance] * 5 + [0.03])),
-        lines=LineFaults(
-            delay_max=rng.choice([0.002, 0.002, 0.02]),
-            slow_chance=rng.choice([0, 0, 0.02, 0.1]),
-            slow_max=rng.choice([0.3, 1.0, 4.0]),
-            late_chance=rng.choice([0, 0.05, 0.3]),
-            late_max=rng.choice([0.1, 1.0, 6.0]),
-            break_chance=rng.choice([0, 0, 0.02, 0.1]),
-            silent_every=rng.choice([0, 0, 4.0]),
-            lag_max=rng.choice([0, 0.0005, 0.02]),
-            request_timeout=rng.choice([0.4, 2.0, 5.0]),
-            call_timeout=rng.choice([0.5, 2.0, 5.0]),
-        ),
-    )
+    return with_callers(with_changes(_DIRECTED[scene](plan, rng)))
 
 
 def _draw_links(rng: random.Random) -> LinkFaults:
@@ -139,6 +131,35 @@ def _late(plan: Plan, rng: random.Random) -> Plan:
     )
 
 
+def _astray(plan: Plan, rng: random.Random) -> Plan:
+    """Who comes back with entries nobody wants hears what it should have in pieces, not in turn."""
+    return replace(
+        _late(plan, rng),
+        names=3,
+        clients=8,
+        affinity=0.95,
+        registers=0.5,
+        releases=0.4,
+        pause=0.05,
+        links=LinkFaults(
+            delay_max=rng.choice([0.01, 0.06]),
+            slow_chance=rng.choice([0, 0.05, 0.2]),
+            slow_max=1.0,
+            loss=0.05,
+            late_chance=rng.choice([0, 0.1, 0.3]),
+            late_max=2.0,
+            reorder=rng.random() < 0.9,
+        ),
+        bounds=replace(
+            plan.bounds,
+            message_bytes=60,
+            entry_commands=1,
+            window_messages=rng.choice([1, 3, 64]),
+        ),
+        every={"depose": 2.0} | ({"flap": 2.0} if rng.random() < 0.5 else {}),
+    )
+
+
 def _comeback(plan: Plan, rng: random.Random) -> Plan:
     """A leader loses its place with entries that few have, regains it, and hears old answers."""
     return replace(
@@ -198,6 +219,37 @@ def _power(plan: Plan, rng: random.Random) -> Plan:
     )
 
 
+def _doors(plan: Plan, rng: random.Random) -> Plan:
+    """Callers use the library, and what they asked of has gone before they hear of it."""
+    return replace(
+        plan,
+        size=3,
+        clients=8,
+        names=rng.choice([3, 10, 40]),
+        registers=0.5,
+        releases=0.4,
+        pause=0.05,
+        client_loss=0.0,
+        links=LinkFaults(delay_max=rng.choice([0.002, 0.01]), notice_max=rng.choice([0.05, 1.0])),
+        disk=replace(plan.disk, kill_chance=0.0),
+        every=_only(plan, {"kill_leader": rng.choice([0.8, 1.5]), "depose": 3.0}, rng),
+    )
+
+
+def _rotten(plan: Plan, rng: random.Random) -> Plan:
+    """One disk after another is damaged, and processes die and find it."""
+    return replace(
+        plan,
+        size=5,
+        span=16.0,
+        clients=rng.choice([4, 8]),
+        pause=0.05,
+        disk=replace(plan.disk, kill_chance=0.0),
+        bounds=replace(plan.bounds, log_entries=rng.choice([30, 200, 100_000])),
+        every=_only(plan, {"kill": 2.0}, rng),
+    )
+
+
 def _only(plan: Plan, wanted: dict[str, float], rng: random.Random) -> dict[str, float]:
     """Mostly the faults a scene is about, and now and then one of the others."""
     return {k: v for k, v in plan.every.items() if rng.random() < 0.25} | wanted
@@ -207,8 +259,11 @@ _DIRECTED: dict[str, Callable[[Plan, random.Random], Plan]] = {
     "mixed": lambda plan, rng: plan,
     "deposed": _deposed,
     "late": _late,
+    "astray": _astray,
     "comeback": _comeback,
     "elections": _elections,
     "snapshots": _snapshots,
     "power": _power,
+    "doors": _doors,
+    "rotten": _rotten,
 }

@@ -149,6 +149,9 @@ class Stream:
     # -- back -------------------------------------------------------------------------------
 
     def _answer(self, answer: bytes | StatedError) -> None:
+        if self._world.chance(self._lines.faults.break_chance):
+            self._end_after(self._lines.delay(), "Connection reset by peer")
+            return  # what the node has done, nobody hears
         self._world.at(self._arrival(1), lambda: self._hear(answer))
 
     def _hear(self, answer: bytes | StatedError) -> None:

@@ -5,7 +5,8 @@ states, and sees all nodes at once. The checks and where they come from:
 
 * one leader a term, one vote a term, no term taken back (Raft paper, 5.2);
 * a leader was voted for by a majority of the disks that counted, in the membership it goes by;
-* memberships change one voter at a time, each committed before the next (thesis, 4.1);
+* memberships change one voter at a time, each committed before the next, and every node goes by
+  the newest in its log (thesis, 4.1);
 * two logs that hold an entry of one index and term are equal up to there (5.3, log matching);
 * a leader holds everything committed in earlier terms (5.4, leader completeness);
 * what somebody calls committed, a majority holds durably, and it never becomes anything else;
@@ -122,6 +123,8 @@ class Watch:
         if self._found is not None:
             raise self._found
         engine = host.engine
+        if misjudged := self.book.misjudged(host):
+            raise Violation("goes by its log", misjudged)
         if engine.role is Role.LEADER and self._leaders.get(engine.term) != host.node_id:
             self._new_leader(host)
         if engine.commit_index > self._seen_commit[host.node_id]:
@@ -184,6 +187,7 @@ class Watch:
 
     def appends(self, host: Any, entries: list[LogEntry]) -> None:
         """Entries are added to a log."""
+        self.book.log_changed(host)
         before = host.log.last_term
         for entry in entries:
             mark = (entry.command, before)
@@ -198,9 +202,8 @@ class Watch:
     def _check_change(self, host: Any, entry: LogEntry) -> None:
         """A membership is put into a log; by a leader: it begins a change."""
         before, after = self.book.in_force(host.log), self.book.read(entry)
-        if after is None or not (host.leads and entry.term == host.engine.term):
-            return
-        if before.index == 0:
+        begins = host.leads and entry.term == host.engine.term
+        if after is None or not begins or before.index == 0:
             return
         if before.index > host.engine.commit_index:
             raise Violation("one change at a time", f"{before} is not committed before {after}")
@@ -224,6 +227,7 @@ class Watch:
         """A snapshot replaces a state."""
         install(directory)
         self.snapshots += 1
+        self.book.log_changed(host)
         self._state[host.node_id] = digest_of(host.state)
         self._note("installs", host.node_id, host.state.meta.applied_index)
         if host.state.unreadable:

@@ -163,14 +163,16 @@ class MemoryLog(LmdbLog):
     def damage(self, rng: random.Random) -> str:
         """Something on the disk is not any more what was written; says what.
 
-        A bit in a record is flipped, a record is zeroed or cut short, a page is spoilt.
+        A bit in a record is flipped, a record is zeroed or cut short, a page is spoilt. What the
+        next process needs is hit more often than its share: term and vote, and the newest entries.
         """
         kind = rng.choice(["bit", "bit", "zeroes", "torn", "page"])
         if kind == "page":
             self._structure_damaged = True
             return "a page of the log"
         newest_first = self.disk.keys[1:][::-1]
-        key = META_KEY if rng.random() < 0.2 or not newest_first else rng.choice(newest_first)
+        among = newest_first[: rng.choice([5, len(newest_first)])]
+        key = META_KEY if rng.random() < 0.3 or not among else rng.choice(among)
         record = bytearray(self.disk.records[key])
         self.disk.originals.setdefault(key, bytes(record))
         place = rng.randrange(len(record))
