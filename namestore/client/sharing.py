@@ -40,9 +40,6 @@ SHARED = {
     methods.UPDATE.path: "update",
     methods.CONFIRM.path: "confirm",
     methods.RENAME.path: "rename",
-    methods.UPDATE.path: "update",
-    methods.CONFIRM.path: "confirm",
-    methods.RENAME.path: "rename",
 }
 
 

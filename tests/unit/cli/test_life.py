@@ -83,6 +83,19 @@ def test_rename_takes_one_and_gives_the_other_back(run: Run, store: FakeStore) -
     assert sorted(store.records) == ["user:b", "user:taken"]
 
 
+@pytest.mark.parametrize(
+    "arguments", (("confirm", "user:a"), ("rename", "user:a", "user:b"), ("release", "user:a"))
+)
+def test_a_fence_keeps_a_later_holding_as_it_is(
+    run: Run, store: FakeStore, arguments: tuple[str, ...]
+) -> None:
+    """Another holding than the one that was meant: refused, and nothing is changed."""
+    held = store.holds("user:a", ttl=60)
+    assert run(*arguments, "--create-revision", "9").exit_code == 1
+    assert store.records == {"user:a": held}
+    assert run(*arguments, "--create-revision", "1").exit_code == 0
+
+
 def test_lookup_tells_where_a_renamed_name_went(run: Run, store: FakeStore) -> None:
     """It is free all the same: code 1."""
     store.holds("user:a", "o")

@@ -18,7 +18,7 @@ from namestore.client.lanes import FRAMES_UNDER_WAY_MAX, Call, Kind
 from namestore.client.line import WITHOUT_SESSIONS_SECONDS
 from namestore.client.network import Failure, NoAnswer, Silence
 from namestore.client.session import Session
-from namestore.client.sharing import SharingNetwork
+from namestore.client.sharing import SHARED, SharingNetwork
 from namestore.errors import (
     ClientMisuse,
     InvalidName,
@@ -423,3 +423,11 @@ def until(condition: Callable[[], bool]) -> None:
             return
         poll.wait(0.002)
     raise AssertionError("it did not come true")
+
+
+def test_every_call_that_a_session_knows_is_shared() -> None:
+    """What an item of a session can hold travels in one, under the name that it has there."""
+    calls = pb.SessionRequest.Item.DESCRIPTOR.oneofs_by_name["call"].fields
+    assert {path.rpartition("/")[2].lower(): field for path, field in SHARED.items()} == {
+        field.name: field.name for field in calls
+    }
