@@ -260,19 +260,19 @@ class Watch:
         if kind not in ("append_result", "request_vote", "vote_result") or message.get("pre_vote"):
             return
         term, vote = log.durable_vote
-        if term > message["term"]:
-            return  # a newer term is durable: what was held of the old one binds nobody any more
         if term < message["term"]:
             raise Violation("durable before said", f"{node_id} speaks in term {message['term']}")
-        self._terms[node_id] = term
+        # A newer term is durable: what was held of the old one binds nobody any more, but counts.
+        overtaken, self._terms[node_id] = term > message["term"], term
         if kind == "append_result":
-            if message["success"] and log.durable_last_index < message["index"]:
+            unsynced = message["success"] and log.durable_last_index < message["index"]
+            if unsynced and not overtaken:
                 raise Violation("durable before said", f"{node_id} acknowledges unsynced entries")
         elif kind == "request_vote":
             self.elections += 1
-            self._vote(host, term, node_id, vote)
+            self._vote(host, message["term"], node_id, node_id if overtaken else vote)
         elif message["granted"]:
-            self._vote(host, term, target, vote)
+            self._vote(host, message["term"], target, target if overtaken else vote)
 
     def _vote(self, host: Any, term: int, given: str, durable: str | None) -> None:
         node_id, votes = host.node_id, self._votes.setdefault(term, {})
