@@ -156,17 +156,15 @@ def checkpoint(database: Rdict, directory: Path, target: Path) -> None:
 def check_all(directory: Path) -> None:
     """Reads every block of a database that nobody writes to, each against its checksum.
 
-    From the files and not through anybody's cache, and a little at a time: whoever else wants the
-    interpreter gets it.
+    From the files, not through a cache, and a little at a time: others want the interpreter, too.
 
     Raises:
         DiskDamaged: A block does not match.
         DiskFailed: The disk does not answer.
     """
+    options = _options(_CHECK_LIMITS, create=False)
     with translated(directory, "reading a snapshot"):
-        options = _options(_CHECK_LIMITS, create=False)
-        families = {"default": options}
-        database = Rdict(str(directory), options, families, AccessType.read_only())
+        database = Rdict(str(directory), options, {"default": options}, AccessType.read_only())
     try:
         for number, _ in enumerate(Scanner(database, directory).scan(b"", b"")):
             if number % _SCAN_NEXT == 0:
@@ -264,8 +262,7 @@ def _table_options(limits: StateLimits) -> BlockBasedOptions:
     table.set_bloom_filter(10, False)
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-    # In parts: the cache is split into shards, and a filter that is larger than a shard would be
-    # read from the disk for every question.
+    # In parts: one larger than a shard of the cache would be read from the disk for every question.
     table.set_index_type(BlockBasedIndexType.two_level_index_search())
     table.set_partition_filters(True)
     table.set_metadata_block_size(16 * 1024)
@@ -283,8 +280,7 @@ def _options(limits: StateLimits, create: bool) -> Options:
     # Twice what begins a flush: ours comes first, so that we know what it covers.
     options.set_write_buffer_size(2 * limits.memtable_bytes)
     options.set_db_write_buffer_size(limits.memtables_max * limits.memtable_bytes)
-    # As for files: absent names are known without a walk through what is in memory. About
-    # twenty bits a key, as much of the buffer as is used before our flush comes.
+    # As for files: absent names are known without a walk through memory. About twenty bits a key.
     options.set_memtable_prefix_bloom_ratio(_MEMTABLE_BLOOM_RATIO)
     options.set_memtable_whole_key_filtering(True)
     # One thread writes.
