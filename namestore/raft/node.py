@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from namestore.config import ClusterConfig
-from namestore.errors import InvalidRequest, MemberRemoved
+from namestore.errors import InvalidRequest, MemberRemoved, StorageError
 from namestore.logs import get_logger
 from namestore.raft.configured import bounds, initial_membership, timing
 from namestore.raft.engine import Engine
@@ -118,7 +118,9 @@ class RaftReplica(Front):
         except Exception as error:  # noqa: BLE001  whatever it is, the process must stop
             # Nothing is closed or flushed: what is in memory may be wrong, what is on the disk
             # is right. Nothing is said that a sync would have to cover.
-            _log.critical("replica.failed", node=self._node.id, reason=str(error), exc_info=True)
+            # Where in the program a disk failed tells nobody anything.
+            trace = not isinstance(error, StorageError)
+            _log.critical("replica.failed", node=self._node.id, reason=str(error), exc_info=trace)
             self._stopping.set()
             self._engine.answer_everybody()
             self._on_fatal(error)

@@ -223,9 +223,20 @@ class RocksState:
                 self.flush()
         finally:
             self._closed = True
-            self._generation.database.close()
+            self._let_go()
 
     # -- inside -----------------------------------------------------------------------------
+
+    def _let_go(self) -> None:
+        generation = self._generation
+        try:
+            with rocks.translated(generation.directory, "closing the state"):
+                generation.database.close()
+        except StorageError:
+            # RocksDB flushes once more. That the disk takes nothing was said before, by whoever
+            # met it first; the log replays what is lost.
+            if self._failure is None:
+                raise
 
     def _flush_when_large(self, generation: Generation) -> None:
         """Begins a flush when enough has come together, and notes when one has ended."""

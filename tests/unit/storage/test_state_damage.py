@@ -243,6 +243,30 @@ def test_a_failed_write_ends_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     state.close()
 
 
+def test_a_full_disk_is_said_once_when_it_is_closed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flushing fails, as DiskFailed; that RocksDB cannot close either adds nothing."""
+    state = _open(home)
+    _write(state, 4)
+    database = state._generation.database
+
+    class Full:
+        """A database on a disk that takes nothing."""
+
+        def flush(self, wait: bool = True) -> None:
+            raise RuntimeError(f"IO error: No space left on device, waiting {wait}")
+
+        def close(self) -> None:
+            database.close()
+            raise RuntimeError("IO error: No space left on device, again")
+
+    monkeypatch.setattr(state._generation, "database", Full())
+    with pytest.raises(DiskFailed, match="flushing the state failed: the disk is full"):
+        state.close()
+    state.close()
+
+
 def test_a_stalled_write_waits_without_holding_the_interpreter(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
