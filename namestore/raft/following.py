@@ -166,13 +166,19 @@ class Following(Elections):
         Two nodes can each believe to have begun the cluster, and one of them is wrong: a cluster
         id of its own must not keep it from hearing the other.
         """
-        agreed = [m.cluster_id for index, m in self._memberships if index <= self.commit_index]
-        return replace(self._membership, cluster_id=agreed[-1] if agreed else "")
+        agreed = self._newest_agreed()
+        return replace(self._membership, cluster_id=agreed[1].cluster_id if agreed else "")
 
     @property
     def agreed_index(self) -> int:
         """Where the newest committed membership stands in the log; 0: none is known."""
-        return max((i for i, _ in self._memberships if i <= self.commit_index), default=0)
+        agreed = self._newest_agreed()
+        return agreed[0] if agreed else 0
+
+    def _newest_agreed(self) -> tuple[int, Membership] | None:
+        """The newest committed membership and where it stands in the log; None: none is known."""
+        newest_first = reversed(self._memberships)
+        return next((each for each in newest_first if each[0] <= self.commit_index), None)
 
     def reason_to_refuse(self, peer: bootstrap.Greeting) -> str | None:
         """Why a node that greets so is not heard; None: it is. See `bootstrap`."""
@@ -199,8 +205,8 @@ class Following(Elections):
     def _is_left_out(self) -> bool:
         """The membership agreed on counts this node, and a newer one in its log does not."""
         incarnation = self.settings.identity.incarnation
-        agreed = [m for index, m in self._memberships if index <= self.commit_index]
-        counted = bool(agreed) and agreed[-1].is_voter(self.node_id, incarnation)
+        agreed = self._newest_agreed()
+        counted = agreed is not None and agreed[1].is_voter(self.node_id, incarnation)
         return counted and not self.is_voter
 
     def _learn_memberships(self, entries: list[LogEntry]) -> None:
