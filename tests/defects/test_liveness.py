@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from namestore.raft.settings import Bounds
@@ -14,6 +16,19 @@ from tests.defects.ours import OurCluster
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 PADDING = "x" * 30_000
+SHORT_LOG = Bounds(log_entries=5, entry_commands=1)
+
+
+def _c_needs_a_snapshot(bounds: Bounds = SHORT_LOG) -> OurCluster:
+    """The leader a has dropped entries that c, which is cut off, never got."""
+    cluster = OurCluster("abc", bounds)
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.isolate("c")
+    for number in range(30):
+        cluster.write("a", f"n:{number}", "u")
+        cluster.settle("ab", seconds=0.1)
+    return cluster
 
 
 def test_defect_l1_a_node_that_was_cut_off_does_not_depose_a_healthy_leader(make: Make) -> None:
@@ -88,13 +103,7 @@ def test_defect_l3_a_divergent_tail_is_walked_back_a_term_at_a_time(make: Make) 
 def test_a_former_leader_lets_go_of_the_snapshot_it_offered() -> None:
     """It keeps disk space, and the log after it: a node that offered one and was deposed shortens
     its log again."""
-    cluster = OurCluster("abc", Bounds(log_entries=5, entry_commands=1))
-    cluster.start()
-    cluster.first_leader("a")
-    cluster.isolate("c")
-    for number in range(30):
-        cluster.write("a", f"n:{number}", "u")
-        cluster.settle("ab", seconds=0.1)
+    cluster = _c_needs_a_snapshot()
     cluster.heal("a", "c")
     while not cluster.disks["a"].state.checkpoints_held:
         cluster.settle("ac", seconds=0.1)
@@ -111,13 +120,7 @@ def test_a_former_leader_lets_go_of_the_snapshot_it_offered() -> None:
 
 def test_no_snapshot_is_made_for_a_follower_that_is_away() -> None:
     """Making one reads the whole state: it waits until somebody is there to fetch it."""
-    cluster = OurCluster("abc", Bounds(log_entries=5, entry_commands=1))
-    cluster.start()
-    cluster.first_leader("a")
-    cluster.isolate("c")
-    for number in range(30):
-        cluster.write("a", f"n:{number}", "u")
-        cluster.settle("ab", seconds=0.1)
+    cluster = _c_needs_a_snapshot()
     cluster.heal("a", "c")
     while not cluster.disks["a"].state.checkpoints_held:
         cluster.settle("a", seconds=0.1)
@@ -143,13 +146,7 @@ def test_no_snapshot_is_made_for_a_follower_that_is_away() -> None:
 
 def test_an_offer_waits_for_checksums_however_long_they_take() -> None:
     """Reading a large state takes its time: the snapshot is not let go of under the reader."""
-    cluster = OurCluster("abc", Bounds(log_entries=5, entry_commands=1))
-    cluster.start()
-    cluster.first_leader("a")
-    cluster.isolate("c")
-    for number in range(30):
-        cluster.write("a", f"n:{number}", "u")
-        cluster.settle("ab", seconds=0.1)
+    cluster = _c_needs_a_snapshot()
     cluster.heal("a", "c")
     state = cluster.disks["a"].state
     real = state.checkpoint
@@ -169,13 +166,7 @@ def test_an_offer_waits_for_checksums_however_long_they_take() -> None:
 
 def test_a_snapshot_is_flushed_before_the_raft_thread_makes_it() -> None:
     """Whatever is still to be written to disk is written in the background: heartbeats go on."""
-    cluster = OurCluster("abc", Bounds(log_entries=5, entry_commands=1))
-    cluster.start()
-    cluster.first_leader("a")
-    cluster.isolate("c")
-    for number in range(30):
-        cluster.write("a", f"n:{number}", "u")
-        cluster.settle("ab", seconds=0.1)
+    cluster = _c_needs_a_snapshot()
     state = cluster.disks["a"].state
     unflushed, real = [], state.checkpoint
 
@@ -224,13 +215,7 @@ def test_a_first_membership_that_lost_does_not_shut_its_node_out() -> None:
 
 def test_snapshot_phase_ends_when_the_answer_is_lost() -> None:
     """The follower installed a snapshot and its word was lost: the next heartbeat tells."""
-    cluster = OurCluster("abc", Bounds(log_entries=5, entry_commands=1))
-    cluster.start()
-    cluster.first_leader("a")
-    cluster.isolate("c")
-    for number in range(30):
-        cluster.write("a", f"n:{number}", "u")
-        cluster.settle("ab", seconds=0.1)
+    cluster = _c_needs_a_snapshot()
     cluster.heal("a", "c")
     for _ in range(60):
         cluster.settle("a", seconds=0.2)
@@ -250,13 +235,7 @@ def test_snapshot_phase_ends_when_the_answer_is_lost() -> None:
 
 def test_what_arrived_of_a_snapshot_goes_once_the_log_overtook_it() -> None:
     """A leader that has the entries sends these: the pieces would lie there for ever."""
-    cluster = OurCluster("abc", Bounds(chunk_bytes=200, log_entries=5, entry_commands=1))
-    cluster.start()
-    cluster.first_leader("a")
-    cluster.isolate("c")
-    for number in range(30):
-        cluster.write("a", f"n:{number}", "u")
-        cluster.settle("ab", seconds=0.1)
+    cluster = _c_needs_a_snapshot(replace(SHORT_LOG, chunk_bytes=200))
     cluster.heal("a", "c")
     incoming = cluster.disks["c"].incoming
     while incoming.wanted() is None or incoming.wanted() == (0, 0, 200):
