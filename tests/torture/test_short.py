@@ -74,8 +74,8 @@ def test_a_planted_fault_is_found(tmp_path: Path) -> None:
     """Nodes that forget what they decided grant a retry anew, and a run sees it: it ends with 1,
     says seed and command, and keeps what the callers recorded.
 
-    What happens in real time is not the seed's to say, so a run may be too short to hear of it: then
-    the next one does.
+    What happens in real time is not the seed's to say, so a run may be too short to hear of it:
+    then the next one does.
     """
     for seed in range(5, 15):
         planted = ("--minutes", "0.1", "--seed", str(seed), "--mutant", "RequestsForgotten")
