@@ -87,8 +87,8 @@ class Operators:
         self._hurt.add(host.node_id)
 
     def notice(self, host: Any) -> None:
-        """Somebody sees that a machine lost its disk."""
-        if host.node_id not in self.busy:
+        """Somebody sees that a machine lost its disk, unless it was replaced by then."""
+        if host.node_id in self._hurt and host.node_id not in self.busy:
             self._begin(host, "replace", self._replace)
 
     def _is_free(self, host: Any) -> bool:
