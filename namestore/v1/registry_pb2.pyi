@@ -64,7 +64,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 11
     """PERMISSION_DENIED."""
     ERROR_REASON_REVISION_COMPACTED: _ErrorReason.ValueType  # 12
-    """OUT_OF_RANGE. Metadata: `oldest_revision`."""
+    """OUT_OF_RANGE. Metadata: `oldest_revision`, the oldest one that can still be asked for."""
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 13
     """UNIMPLEMENTED. This version declares the call but does not serve it yet."""
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 14
@@ -107,7 +107,7 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 10
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 11
 """PERMISSION_DENIED."""
 ERROR_REASON_REVISION_COMPACTED: ErrorReason.ValueType  # 12
-"""OUT_OF_RANGE. Metadata: `oldest_revision`."""
+"""OUT_OF_RANGE. Metadata: `oldest_revision`, the oldest one that can still be asked for."""
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 13
 """UNIMPLEMENTED. This version declares the call but does not serve it yet."""
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 14
@@ -837,23 +837,103 @@ class ListResponse(_message.Message):
 Global___ListResponse: _TypeAlias = ListResponse  # noqa: Y015
 
 @_typing.final
+class ExportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFIX_FIELD_NUMBER: _builtins.int
+    prefix: _builtins.str
+    """As in ListRequest."""
+    def __init__(
+        self,
+        *,
+        prefix: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prefix", b"prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRequest: _TypeAlias = ExportRequest  # noqa: Y015
+
+@_typing.final
+class ExportResponse(_message.Message):
+    """One page of an export."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    NAME_COUNT_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The revision that the export shows, and its log time: the same on every page. The first page is
+    sent at once, also when there is no name.
+    """
+    name_count: _builtins.int
+    """On the last page, and only there: how many names the export had. One that ends without it is
+    not whole.
+    """
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___NameRecord]: ...
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        records: _abc.Iterable[Global___NameRecord] | None = ...,
+        name_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name_count", b"_name_count", "name_count", b"name_count", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name_count", b"_name_count", "name_count", b"name_count", "records", b"records", "revision", b"revision", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name_count: _TypeAlias = _typing.Literal["name_count"]  # noqa: Y015
+    _WhichOneofArgType__name_count: _TypeAlias = _typing.Literal["_name_count", b"_name_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name_count) -> _WhichOneofReturnType__name_count | None: ...
+
+Global___ExportResponse: _TypeAlias = ExportResponse  # noqa: Y015
+
+@_typing.final
 class WatchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PREFIX_FIELD_NUMBER: _builtins.int
     FROM_REVISION_FIELD_NUMBER: _builtins.int
+    SQUASH_FIELD_NUMBER: _builtins.int
+    PROGRESS_MS_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
+    """Of the canonical name, namespace included: "user:", "user:al". Empty: everything. Events of a
+    policy go to those who watch the whole of its namespace.
+    """
     from_revision: _builtins.int
-    """The first revision wanted. 0: from now on."""
+    """The first revision wanted; of one that is still to come, it is waited for. 0: from now on,
+    which is a moment between the call and the stream's headers: nothing is sent that was answered
+    before the call, and nothing is missed that began after the headers.
+    """
+    squash: _builtins.bool
+    """Until the feed has caught up, leaves out changes that a later one of the same name replaced, so
+    that of each name the latest is sent, a release if that is what it was. From the PROGRESS event
+    with `caught_up` on, every change is sent. Events of policies are never left out.
+    """
+    progress_ms: _builtins.int
+    """How often, in milliseconds, to send a PROGRESS event while there is nothing else to send; one
+    is sent at the beginning, and when the feed has caught up, too. A node that is out of touch
+    with the cluster sends none. 0: never. Other values are taken as the nearest from 50 to 60,000.
+    """
     def __init__(
         self,
         *,
         prefix: _builtins.str = ...,
         from_revision: _builtins.int = ...,
+        squash: _builtins.bool = ...,
+        progress_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_revision", b"from_revision", "prefix", b"prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_revision", b"from_revision", "prefix", b"prefix", "progress_ms", b"progress_ms", "squash", b"squash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -888,6 +968,10 @@ class Event(_message.Message):
         """It is in force."""
         POLICY_ABANDONED: Event._Kind.ValueType  # 11
         """It was dropped; the one before stays."""
+        PROGRESS: Event._Kind.ValueType  # 12
+        """No change, and sent only if `progress_ms` asked for it: everything wanted up to `revision`
+        has been sent. Has a `revision` and perhaps `caught_up`, nothing else.
+        """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: Event.Kind.ValueType  # 0
@@ -909,6 +993,10 @@ class Event(_message.Message):
     """It is in force."""
     POLICY_ABANDONED: Event.Kind.ValueType  # 11
     """It was dropped; the one before stays."""
+    PROGRESS: Event.Kind.ValueType  # 12
+    """No change, and sent only if `progress_ms` asked for it: everything wanted up to `revision`
+    has been sent. Has a `revision` and perhaps `caught_up`, nothing else.
+    """
 
     REVISION_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
@@ -916,13 +1004,16 @@ class Event(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     OTHER_NAME_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
+    CAUGHT_UP_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """One change, one revision; there is no gap between two events."""
+    """Of the change. Between two events lie only changes that were not wanted."""
     kind: Global___Event.Kind.ValueType
     other_name: _builtins.str
     """Of a rename: see the kind."""
     namespace: _builtins.str
     """Of a policy: whose."""
+    caught_up: _builtins.bool
+    """Of PROGRESS: `revision` is all that this node has."""
     @_builtins.property
     def record(self) -> Global___NameRecord:
         """As the change left it; of a holding that ended, as it was. Absent: of a policy."""
@@ -940,10 +1031,11 @@ class Event(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         other_name: _builtins.str = ...,
         namespace: _builtins.str = ...,
+        caught_up: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "namespace", b"namespace", "other_name", b"other_name", "record", b"record", "revision", b"revision", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "kind", b"kind", "namespace", b"namespace", "other_name", b"other_name", "record", b"record", "revision", b"revision", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

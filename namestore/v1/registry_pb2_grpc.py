@@ -79,6 +79,11 @@ class NameRegistryStub:
                 request_serializer=namestore_dot_v1_dot_registry__pb2.ListRequest.SerializeToString,
                 response_deserializer=namestore_dot_v1_dot_registry__pb2.ListResponse.FromString,
                 _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/namestore.v1.NameRegistry/Export',
+                request_serializer=namestore_dot_v1_dot_registry__pb2.ExportRequest.SerializeToString,
+                response_deserializer=namestore_dot_v1_dot_registry__pb2.ExportResponse.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/namestore.v1.NameRegistry/Watch',
                 request_serializer=namestore_dot_v1_dot_registry__pb2.WatchRequest.SerializeToString,
@@ -167,8 +172,32 @@ class NameRegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Export(self, request, context):
+        """Every name that begins with a prefix, in the byte order of their canonical form, as all of them
+        were at one revision: the newest when the call began, or a later one. Its pages are sent as the
+        caller takes them.
+
+        The node holds that picture of its state for as long as the export takes. So it serves only a
+        few at once, the others are OVERLOADED, and it ends one that takes more than 15 minutes, or
+        whose caller takes no page for half a minute, with OVERLOADED; a node that is about to stop
+        ends all of them with SHUTTING_DOWN. An export that broke off cannot be gone on with: begin
+        another one, here or elsewhere, which may be of a later revision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
-        """What changed since a revision, then what changes.
+        """What changed since a revision, then what changes: every change once, in the order of the
+        revisions, without a gap. Any node; what it sends is committed, and never taken back. A node
+        that lags sends it late.
+
+        The stream's headers are sent once the feed has begun. It ends with an error only, and after
+        each of these but the first a caller goes on, here or at another node, from the revision of the
+        last event + 1: REVISION_COMPACTED when the feed no longer reaches back that far, at the
+        beginning or because the caller reads too slowly; OVERLOADED when the node has as many watchers
+        as it takes, or the caller has not taken anything for half a minute; NO_QUORUM and NO_LEADER when
+        the node lost touch with the cluster; SHUTTING_DOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,6 +272,11 @@ def add_NameRegistryServicer_to_server(servicer, server):
                     servicer.List,
                     request_deserializer=namestore_dot_v1_dot_registry__pb2.ListRequest.FromString,
                     response_serializer=namestore_dot_v1_dot_registry__pb2.ListResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=namestore_dot_v1_dot_registry__pb2.ExportRequest.FromString,
+                    response_serializer=namestore_dot_v1_dot_registry__pb2.ExportResponse.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -503,6 +537,33 @@ class NameRegistry:
             '/namestore.v1.NameRegistry/List',
             namestore_dot_v1_dot_registry__pb2.ListRequest.SerializeToString,
             namestore_dot_v1_dot_registry__pb2.ListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/namestore.v1.NameRegistry/Export',
+            namestore_dot_v1_dot_registry__pb2.ExportRequest.SerializeToString,
+            namestore_dot_v1_dot_registry__pb2.ExportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,8 +69,29 @@ class NameRegistryStub:
     """
     List: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListRequest, _registry_pb2.ListResponse]
     """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
+    Export: _grpc.UnaryStreamMultiCallable[_registry_pb2.ExportRequest, _registry_pb2.ExportResponse]
+    """Every name that begins with a prefix, in the byte order of their canonical form, as all of them
+    were at one revision: the newest when the call began, or a later one. Its pages are sent as the
+    caller takes them.
+
+    The node holds that picture of its state for as long as the export takes. So it serves only a
+    few at once, the others are OVERLOADED, and it ends one that takes more than 15 minutes, or
+    whose caller takes no page for half a minute, with OVERLOADED; a node that is about to stop
+    ends all of them with SHUTTING_DOWN. An export that broke off cannot be gone on with: begin
+    another one, here or elsewhere, which may be of a later revision.
+    """
     Watch: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.Event]
-    """What changed since a revision, then what changes."""
+    """What changed since a revision, then what changes: every change once, in the order of the
+    revisions, without a gap. Any node; what it sends is committed, and never taken back. A node
+    that lags sends it late.
+
+    The stream's headers are sent once the feed has begun. It ends with an error only, and after
+    each of these but the first a caller goes on, here or at another node, from the revision of the
+    last event + 1: REVISION_COMPACTED when the feed no longer reaches back that far, at the
+    beginning or because the caller reads too slowly; OVERLOADED when the node has as many watchers
+    as it takes, or the caller has not taken anything for half a minute; NO_QUORUM and NO_LEADER when
+    the node lost touch with the cluster; SHUTTING_DOWN.
+    """
     History: _grpc.UnaryUnaryMultiCallable[_registry_pb2.HistoryRequest, _registry_pb2.HistoryResponse]
     """Who held a name, from when to when, as far back as history is kept."""
     Session: _grpc.StreamStreamMultiCallable[_registry_pb2.SessionRequest, _registry_pb2.SessionResponse]
@@ -115,8 +136,29 @@ class NameRegistryAsyncStub(NameRegistryStub):
     """
     List: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListRequest, _registry_pb2.ListResponse]  # type: ignore[assignment]
     """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
+    Export: _aio.UnaryStreamMultiCallable[_registry_pb2.ExportRequest, _registry_pb2.ExportResponse]  # type: ignore[assignment]
+    """Every name that begins with a prefix, in the byte order of their canonical form, as all of them
+    were at one revision: the newest when the call began, or a later one. Its pages are sent as the
+    caller takes them.
+
+    The node holds that picture of its state for as long as the export takes. So it serves only a
+    few at once, the others are OVERLOADED, and it ends one that takes more than 15 minutes, or
+    whose caller takes no page for half a minute, with OVERLOADED; a node that is about to stop
+    ends all of them with SHUTTING_DOWN. An export that broke off cannot be gone on with: begin
+    another one, here or elsewhere, which may be of a later revision.
+    """
     Watch: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.Event]  # type: ignore[assignment]
-    """What changed since a revision, then what changes."""
+    """What changed since a revision, then what changes: every change once, in the order of the
+    revisions, without a gap. Any node; what it sends is committed, and never taken back. A node
+    that lags sends it late.
+
+    The stream's headers are sent once the feed has begun. It ends with an error only, and after
+    each of these but the first a caller goes on, here or at another node, from the revision of the
+    last event + 1: REVISION_COMPACTED when the feed no longer reaches back that far, at the
+    beginning or because the caller reads too slowly; OVERLOADED when the node has as many watchers
+    as it takes, or the caller has not taken anything for half a minute; NO_QUORUM and NO_LEADER when
+    the node lost touch with the cluster; SHUTTING_DOWN.
+    """
     History: _aio.UnaryUnaryMultiCallable[_registry_pb2.HistoryRequest, _registry_pb2.HistoryResponse]  # type: ignore[assignment]
     """Who held a name, from when to when, as far back as history is kept."""
     Session: _aio.StreamStreamMultiCallable[_registry_pb2.SessionRequest, _registry_pb2.SessionResponse]  # type: ignore[assignment]
@@ -214,12 +256,39 @@ class NameRegistryServicer(metaclass=_abc_1.ABCMeta):
         """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
 
     @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _registry_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_pb2.ExportResponse], _abc.AsyncIterator[_registry_pb2.ExportResponse]]:
+        """Every name that begins with a prefix, in the byte order of their canonical form, as all of them
+        were at one revision: the newest when the call began, or a later one. Its pages are sent as the
+        caller takes them.
+
+        The node holds that picture of its state for as long as the export takes. So it serves only a
+        few at once, the others are OVERLOADED, and it ends one that takes more than 15 minutes, or
+        whose caller takes no page for half a minute, with OVERLOADED; a node that is about to stop
+        ends all of them with SHUTTING_DOWN. An export that broke off cannot be gone on with: begin
+        another one, here or elsewhere, which may be of a later revision.
+        """
+
+    @_abc_1.abstractmethod
     def Watch(
         self,
         request: _registry_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.Event], _abc.AsyncIterator[_registry_pb2.Event]]:
-        """What changed since a revision, then what changes."""
+        """What changed since a revision, then what changes: every change once, in the order of the
+        revisions, without a gap. Any node; what it sends is committed, and never taken back. A node
+        that lags sends it late.
+
+        The stream's headers are sent once the feed has begun. It ends with an error only, and after
+        each of these but the first a caller goes on, here or at another node, from the revision of the
+        last event + 1: REVISION_COMPACTED when the feed no longer reaches back that far, at the
+        beginning or because the caller reads too slowly; OVERLOADED when the node has as many watchers
+        as it takes, or the caller has not taken anything for half a minute; NO_QUORUM and NO_LEADER when
+        the node lost touch with the cluster; SHUTTING_DOWN.
+        """
 
     @_abc_1.abstractmethod
     def History(
