@@ -34,6 +34,7 @@ from namestore.server.admission import Admission
 from namestore.server.barriers import ReadBarriers
 from namestore.server.bridge import Mailbox, Reply
 from namestore.server.calls import RegistryCalls
+from namestore.server.exporting import Exports
 from namestore.server.metrics import CallMetrics
 from namestore.server.namespaces import Namespaces
 from namestore.server.orders import Orders, for_replica, shutting_down
@@ -85,6 +86,8 @@ class Gateway(RegistryCalls):
         self.put_namespace = namespaces.put
         self.get_namespace = namespaces.get
         self.list_namespaces = namespaces.list
+        self._exports = Exports(self, replica.view)
+        self.export = self._exports.export
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._barriers: ReadBarriers
@@ -116,6 +119,7 @@ class Gateway(RegistryCalls):
         """Refuses every call from now on; those under way go on."""
         self._draining = True
         self.orders.begin_drain()
+        self._exports.end_all()
         if not self._under_way:
             self._idle.set()
 
@@ -149,7 +153,7 @@ class Gateway(RegistryCalls):
 
     @contextmanager
     def chores(self) -> Iterator[None]:
-        """Around what the node does unasked: refused while draining, and not measured."""
+        """Around what says nothing of the node's speed: refused while draining, not measured."""
         if self._draining:
             raise shutting_down()
         self._bind()

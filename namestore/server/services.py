@@ -11,7 +11,8 @@ the write was handed over.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -30,6 +31,7 @@ _log = get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Callable[[Any, float], Awaitable[Message]]
+Answers = Callable[[Any, float], AsyncGenerator[Message, None]]
 
 _SERVICES = {
     service.full_name: service
@@ -71,10 +73,20 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
+class _Feed:
+    """A stream of answers that is served; takes a request, and seconds until its first answer."""
+
+    answers: Answers
+
+
+@dataclass(frozen=True, slots=True)
 class _Conversation:
     """A stream in both directions that is served."""
 
     frames: Frames
+
+
+_Served = _Call | _Feed | _Conversation
 
 
 def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -86,7 +98,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
     """
     orders = gateway.orders
     frames = Frames(gateway, request_timeout, lambda seconds: time_left(seconds, request_timeout))
-    served: dict[str, dict[str, _Call | _Conversation]] = {
+    served: dict[str, dict[str, _Served]] = {
         REGISTRY_SERVICE: {
             "Register": _Call(gateway.register, writes=True),
             "RegisterMany": _Call(gateway.register_many, writes=True),
@@ -98,6 +110,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
             "Rename": _Call(gateway.rename, writes=True),
             "List": _Call(gateway.list),
             "History": _Call(gateway.history),
+            "Export": _Feed(gateway.export),
             "Session": _Conversation(frames),
         },
         CLUSTER_SERVICE: {
@@ -121,7 +134,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
 
 
 def _method_handlers(
-    service: Any, calls: Mapping[str, _Call | _Conversation], request_timeout: float
+    service: Any, calls: Mapping[str, _Served], request_timeout: float
 ) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     made: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
     behaviour: Callable[[Any, Context], Awaitable[Any]]
@@ -130,6 +143,8 @@ def _method_handlers(
         match calls.get(method.name):
             case _Call() as call:
                 behaviour = _serve(name, call, request_timeout)
+            case _Feed(answers):
+                behaviour = _feed(name, answers, request_timeout)
             case _Conversation(frames):
                 behaviour = _converse(name, frames)
             case None:
@@ -155,8 +170,7 @@ def _serve(
 ) -> Callable[[Any, Context], Awaitable[Message]]:
     async def handle(request: Any, context: Context) -> Message:
         try:
-            if isinstance(request, _Undecodable):
-                raise InvalidRequest(f"the request cannot be decoded: {request.reason}")
+            _check_decoded(request)
             remaining = context.time_remaining()
             if call.patient:
                 timeout = time_left(remaining or _PATIENCE_S, _PATIENCE_S_MAX)
@@ -164,13 +178,39 @@ def _serve(
                 timeout = time_left(remaining, request_timeout)
             return await call.answer(request, timeout)
         except Exception as error:  # noqa: BLE001  # whatever it is, it leaves with its details
-            if isinstance(error, NamestoreError) and type(error) in status.STATUS_OF_ERROR:
-                return await _abort(context, error)
-            _log.exception("call.failed", method=method)
-        unknown = OutcomeUnknown("the node met an error of its own; its log says more")
-        return await _abort(context, unknown, None if call.writes else grpc.StatusCode.INTERNAL)
+            return await _fail(method, context, error, writes=call.writes)
 
     return handle
+
+
+def _feed(
+    method: str, answers: Answers, request_timeout: float
+) -> Callable[[Any, Context], Awaitable[None]]:
+    async def handle(request: Any, context: Context) -> None:
+        try:
+            _check_decoded(request)
+            timeout = time_left(context.time_remaining(), request_timeout)
+            async with aclosing(answers(request, timeout)) as messages:
+                async for message in messages:
+                    await context.write(message)  # returns when there is room for the next
+        except Exception as error:  # noqa: BLE001  # as above
+            await _fail(method, context, error, writes=False)
+
+    return handle
+
+
+def _check_decoded(request: Any) -> None:
+    if isinstance(request, _Undecodable):
+        raise InvalidRequest(f"the request cannot be decoded: {request.reason}")
+
+
+async def _fail(method: str, context: Context, error: Exception, *, writes: bool) -> NoReturn:
+    """Ends a call with what went wrong; of what nobody foresaw a caller hears no details."""
+    if isinstance(error, NamestoreError) and type(error) in status.STATUS_OF_ERROR:
+        await _abort(context, error)
+    _log.exception("call.failed", method=method)
+    unknown = OutcomeUnknown("the node met an error of its own; its log says more")
+    await _abort(context, unknown, None if writes else grpc.StatusCode.INTERNAL)
 
 
 def _converse(method: str, frames: Frames) -> Callable[[Any, Context], Awaitable[None]]:
