@@ -15,27 +15,36 @@ from typing import Any
 from namestore.core.commands import decode_entry
 from namestore.core.registry import Applied, apply_entry, apply_nothing
 from namestore.errors import InvariantViolation, ShuttingDown
+from namestore.logs import get_logger
 from namestore.raft.changes import Changes
 from namestore.raft.following import KIND_COMMANDS, KIND_MEMBERSHIP, KIND_NOTHING
 from namestore.raft.membership import Membership, decode_membership
 from namestore.raft.proposals import Proposal
-from namestore.raft.replica import MemberInfo, PeerInfo, ReplicaStatus
+from namestore.raft.replica import Changed, MemberInfo, PeerInfo, ReplicaStatus
 from namestore.raft.settings import Settings
 from namestore.raft.snapshots import MEMBERSHIP_KEY
 from namestore.storage.interfaces import LogEntry
+
+_log = get_logger(__name__)
 
 # The longest nap of the Raft thread: deadlines of callers are looked at that often.
 _NAP_S_MAX = 0.05
 
 
 class Engine(Changes):
-    """A hardened PySyncObj. Everything but `status` belongs to one thread, the Raft thread."""
+    """A hardened PySyncObj. Everything but `status` belongs to one thread, the Raft thread.
+
+    Attributes:
+        changed: Hears, once a turn, that the state has moved on.
+    """
 
     def __init__(self, transport: Any, settings: Settings) -> None:
+        self.changed: Changed | None = None
         # This data directory is part of the cluster; and: it was, until it was removed.
         self._belongs = False
         self.removed = False
         super().__init__(transport, settings)
+        self._told_revision = self._state.meta.revision
         self._load_memberships()
 
     def _onTick(self, timeToWait: float = 0.0) -> None:
@@ -54,6 +63,7 @@ class Engine(Changes):
         if self.is_leader:
             self._advance_commit()
         self._apply_committed()
+        self._tell_of_changes()
         self._serve_reads(now)
         self._shorten_log()
 
@@ -119,6 +129,18 @@ class Engine(Changes):
         batch: list[Proposal] = self.proposals.in_log.pop(entry.index, [])
         if batch:  # where nobody waits, nobody makes decisions out of what was decided
             self.proposals.decided(batch, applied.decisions)
+
+    def _tell_of_changes(self) -> None:
+        """Also what a snapshot brought in this turn."""
+        revision = self._state.meta.revision
+        if revision == self._told_revision:
+            return
+        self._told_revision = revision
+        if self.changed is not None:
+            try:
+                self.changed()
+            except Exception:  # noqa: BLE001  a listener's fault must not stop consensus: defect 12
+                _log.exception("change.callback.failed")
 
     def _load_memberships(self) -> None:
         super()._load_memberships()

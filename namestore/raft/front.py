@@ -22,6 +22,7 @@ from namestore.raft.proposals import Proposal
 from namestore.raft.reads import Read
 from namestore.raft.replica import (
     BarrierDone,
+    Changed,
     MemberInfo,
     MembersDone,
     ProposalDone,
@@ -82,6 +83,10 @@ class Front(ABC):
     def meta(self) -> StateMeta:
         """See `Replica.meta`."""
         return self._state.meta
+
+    def on_change(self, changed: Changed) -> None:
+        """See `Replica.on_change`."""
+        self._engine.changed = changed
 
     def status(self) -> ReplicaStatus:
         """See `Replica.status`."""

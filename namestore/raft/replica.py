@@ -81,6 +81,8 @@ class ReplicaStatus:
 ProposalDone = Callable[[list[Decision] | NamestoreError], None]
 BarrierDone = Callable[[NamestoreError | None], None]
 MembersDone = Callable[[tuple[MemberInfo, ...] | NamestoreError], None]
+# Called on the replica's thread. Must return soon and must not raise.
+Changed = Callable[[], None]
 
 
 class Replica(Protocol):
@@ -119,6 +121,13 @@ class Replica(Protocol):
     @property
     def meta(self) -> StateMeta:
         """Where this node's state stands now, for little more than nothing; any thread."""
+        ...
+
+    def on_change(self, changed: Changed) -> None:
+        """Has `changed` called whenever the state has moved on, and `view()` shows it.
+
+        Once for all that was applied together; nobody else is told any more. After `start`.
+        """
         ...
 
     def status(self) -> ReplicaStatus:

@@ -89,6 +89,7 @@ class FakeReplica:
         self.order_error: NamestoreError | None = None
         self.on_fatal: Callable[[Exception], None] | None = None
         self.start_error: NamestoreError | None = None
+        self.changed: Callable[[], None] | None = None
         self._node_id = node_id
         self._worker = ThreadPoolExecutor(1, "fake-replica") if threaded else None
         self._held: list[Callable[[], None]] = []
@@ -123,6 +124,8 @@ class FakeReplica:
         def decide() -> None:
             entry = Entry(self.registry.clock_ms, list(commands))
             decisions = self.registry.apply_log_entry(encode_entry(entry))
+            if self.changed is not None:
+                self.changed()
             self._answer(lambda: done(decisions))
 
         self._run(decide)
@@ -142,6 +145,9 @@ class FakeReplica:
     @property
     def meta(self) -> StateMeta:
         return self.registry.meta
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        self.changed = changed
 
     def status(self) -> ReplicaStatus:
         meta = self.registry.meta
