@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from namestore.client import operations, posts, watching
+from namestore.client import exporting, operations, posts, watching
 from namestore.client.drivers import AsyncDriver
+from namestore.client.exporting import AsyncExport
 from namestore.client.life import AsyncLife
 from namestore.client.network import Operation
 from namestore.client.session import Session
@@ -148,6 +149,10 @@ class NameStore(AsyncLife):
                 yield record
             if not token:
                 return
+
+    async def export(self, prefix: str = "", *, timeout: float | None = None) -> AsyncExport:
+        """Every record, as of one revision; see `namestore.NameStore.export`."""
+        return AsyncExport(await self._run(exporting.begin, prefix, timeout))
 
     async def watch(
         self, prefix: str = "", *, from_revision: int = 0, timeout: float | None = None

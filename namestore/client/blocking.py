@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from namestore.client import operations, posts, watching
+from namestore.client import exporting, operations, posts, watching
 from namestore.client.drivers import BlockingDriver
+from namestore.client.exporting import Export
 from namestore.client.life import BlockingLife
 from namestore.client.network import Operation
 from namestore.client.session import Session
@@ -196,7 +197,7 @@ class NameStore(BlockingLife):
         """The records whose names begin with `prefix`, in byte order, read page by page.
 
         One held throughout appears exactly once; a name registered or released meanwhile may or
-        may not. `timeout` is for each page.
+        may not: `export` gives all as of one revision. `timeout` is for each page.
         """
         token = ""
         while True:
@@ -204,6 +205,21 @@ class NameStore(BlockingLife):
             yield from records
             if not token:
                 return
+
+    def export(self, prefix: str = "", *, timeout: float | None = None) -> Export:
+        """The records whose names begin with `prefix`, as all of them were at one revision.
+
+        That is `list` as a picture: its `revision` and `time` say of which moment, which is not
+        before the call, and iterating it gives every record that was held then, in byte order.
+        `timeout` is for its beginning. A node holds a picture for 15 minutes at most.
+
+            with names.export("user:") as export:
+                for record in export: ...
+
+        Raises:
+            Unavailable: It could not begin, or (while it is iterated) broke off: begin another.
+        """
+        return Export(self._run(exporting.begin, prefix, timeout))
 
     def watch(
         self, prefix: str = "", *, from_revision: int = 0, timeout: float | None = None

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from namestore.client.flow import Flow
 from namestore.client.methods import Method
 from namestore.client.network import (
     Ask,
@@ -29,6 +30,7 @@ from namestore.client.network import (
     Failure,
     Network,
     NoAnswer,
+    Open,
     Operation,
     Send,
     SendAll,
@@ -63,6 +65,9 @@ class Driver:
     ) -> tuple[Iterator[Message], Callable[[], None]]:
         """Opens a stream whose messages are taken in the caller's thread."""
         return self._network().stream(endpoint, method, request)
+
+    def _flow(self, effect: Open) -> Flow:
+        return Flow.open(self._network(), effect.endpoint, effect.method, effect.request)
 
     def close(self) -> None:
         """Closes the network.
@@ -139,6 +144,8 @@ class BlockingDriver(Driver):
             match effect:
                 case Send(endpoint, method, request, timeout, left):
                     return self._network().call(endpoint, method, request, timeout, left)
+                case Open():
+                    return self._flow(effect).begun(effect.timeout)
                 case Sleep(seconds):
                     self._sleep(seconds)
                 case Ask():
@@ -202,6 +209,8 @@ class AsyncDriver(Driver):
             if type(effect) is Send:  # by far the commonest, and on the way of every call
                 return await self._send(effect)
             match effect:
+                case Open():
+                    return await self._open(effect)
                 case Sleep(seconds):
                     await self._sleep(seconds)
                 case Ask():
@@ -228,6 +237,14 @@ class AsyncDriver(Driver):
         finally:
             if not answered.done() or answered.cancelled():
                 cancel()
+
+    async def _open(self, effect: Open) -> tuple[Flow, Message]:
+        flow = self._flow(effect)
+        try:
+            return await asyncio.to_thread(flow.begun, effect.timeout)
+        except asyncio.CancelledError:
+            flow.close()
+            raise
 
     def _inbox_of(self, loop: asyncio.AbstractEventLoop) -> _Inbox:
         inbox = self._inbox

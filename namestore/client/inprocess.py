@@ -16,6 +16,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from namestore.client.inprocess_streams import InProcessStream
 from namestore.client.methods import Method
 from namestore.client.network import Done, Failure, NoAnswer, Silence
 from namestore.errors import ClientMisuse, NamestoreError, NotImplementedYet
@@ -41,6 +42,9 @@ _GATEWAY_NAMES = {
     "ListNamespaces": "list_namespaces",
     "Status": "status",
 }
+# These are async generators (request, seconds until the first message) -> messages.
+_GATEWAY_STREAMS = {"Export": "export"}
+_STREAM_BEGINS_SECONDS = 5.0
 
 
 class InProcessNetwork:
@@ -122,8 +126,16 @@ class InProcessNetwork:
     def stream(
         self, endpoint: str, method: Method[Any, Any], request: Message
     ) -> tuple[Iterator[Message], Callable[[], None]]:
-        """See `Network.stream`. No gateway streams yet."""
-        raise NotImplementedYet(f"an embedded registry does not serve {method.name} yet")
+        """See `Network.stream`."""
+        open_source = getattr(self._gateway, _GATEWAY_STREAMS.get(method.name, ""), None)
+        if open_source is None:
+            raise NotImplementedYet(f"an embedded registry does not serve {method.name} yet")
+        stream = InProcessStream(
+            open_source(request, _STREAM_BEGINS_SECONDS),
+            self._begin,
+            lambda error: _failure(endpoint, error),
+        )
+        return stream.messages(), stream.cancel
 
     def close(self) -> None:
         """See `Network.close`."""
@@ -141,12 +153,18 @@ class InProcessNetwork:
         answer = getattr(self._gateway, _GATEWAY_NAMES.get(method.name, ""), None)
         if answer is None:
             raise NotImplementedYet(f"an embedded registry does not serve {method.name} yet")
+        return self._begin(lambda: answer(request, timeout))
+
+    def _begin(
+        self, work: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> concurrent.futures.Future[Any]:
+        """Runs work on the loop, unless that ended."""
         with self._lock:
             if self._fatal is not None:
                 raise self._fatal
             if self._closed:
                 raise ClientMisuse("this registry is closed; open it again")
-            return asyncio.run_coroutine_threadsafe(answer(request, timeout), self._loop)
+            return asyncio.run_coroutine_threadsafe(work(), self._loop)
 
     def _run(self) -> None:
         """The thread of the loop: serves until it is stopped, then gives up what is left."""
@@ -167,6 +185,8 @@ async def _wind_down() -> None:
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+    # Streams that nobody takes from just now hold pictures of the state.
+    await asyncio.get_running_loop().shutdown_asyncgens()
     await asyncio.get_running_loop().shutdown_default_executor()
 
 

@@ -67,6 +67,7 @@ LOOKUP_MANY = _read("LookupMany", registry.LookupManyRequest, registry.LookupMan
 SESSION = _write("Session", registry.SessionRequest, registry.SessionResponse)
 LIST = _read("List", registry.ListRequest, registry.ListResponse)
 HISTORY = _read("History", registry.HistoryRequest, registry.HistoryResponse)
+EXPORT = _read("Export", registry.ExportRequest, registry.ExportResponse)
 WATCH = _read("Watch", registry.WatchRequest, registry.Event)
 STATUS = Method(
     CLUSTER_SERVICE, "Status", cluster.StatusRequest, cluster.StatusResponse, writes=False

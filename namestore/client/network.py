@@ -128,6 +128,19 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Effect: opens a stream at one endpoint, and waits for its first message so many seconds.
+
+    Resumes with the `Flow` and that message, or has the failure thrown in.
+    """
+
+    endpoint: str
+    method: Method[Any, Any]
+    request: Message
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class SendAll:
     """Effect: several attempts at once. Resumes with a list of answers or failures, in order."""
 
@@ -152,7 +165,7 @@ class Sleep:
     seconds: float
 
 
-Effect = Send | SendAll | Ask | Sleep
+Effect = Send | Open | SendAll | Ask | Sleep
 
 ResultT = TypeVar("ResultT")
 Operation = Generator[Effect, Any, ResultT]

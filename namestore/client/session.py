@@ -21,9 +21,19 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from namestore.client.asking import ask_who_leads
 from namestore.client.endpoints import Endpoints
+from namestore.client.flow import Flow
 from namestore.client.methods import STATUS, Method, RequestT, ResponseT
-from namestore.client.network import Ask, Failure, NoAnswer, Operation, Send, Silence, Sleep
+from namestore.client.network import (
+    Failure,
+    NoAnswer,
+    Open,
+    Operation,
+    Send,
+    Silence,
+    Sleep,
+)
 from namestore.client.requests import checked_timeout
 from namestore.client.retry import (
     Backoff,
@@ -35,7 +45,6 @@ from namestore.client.retry import (
 )
 from namestore.client.slugs import fresh_sha
 from namestore.errors import (
-    ConfigError,
     NamestoreError,
     NotImplementedYet,
     OutcomeUnknown,
@@ -51,7 +60,6 @@ PATIENCE_SECONDS = 1.0
 # asking one slow node after the other the same would make all of them slower.
 _PATIENCE_ANSWERS = 3.0
 _ANSWER_FORGOTTEN_SHARE = 0.1
-_ASK_TIMEOUT_SECONDS = 2.0
 
 _log = logging.getLogger("namestore.client")
 
@@ -92,6 +100,7 @@ class _Progress:
     Attributes:
         round: Endpoints that failed since the last wait.
         silences: Attempts that ended in silence.
+        opens: The request opens a stream, and the first message of that is its answer.
         uncertain: An attempt may have been applied.
         was_sent: The latest attempt got as far as the request itself; `ever_sent`: any did.
         details: The last finding about each endpoint, for the message.
@@ -101,6 +110,7 @@ class _Progress:
     request: Message
     deadline: float
     timeout: float
+    opens: bool = False
     round: set[str] = field(default_factory=set)
     silences: int = 0
     uncertain: bool = False
@@ -120,22 +130,41 @@ def call(
         NamestoreError: `OutcomeUnknown` (writes only) when an attempt may have been applied; else
             what the server stated last; else `Unreachable`.
     """
-    progress = _Progress(method, request, session.clock() + timeout, timeout)
+    response: ResponseT = yield from _carry(
+        session, _Progress(method, request, session.clock() + timeout, timeout)
+    )
+    return response
+
+
+def opened(
+    session: Session, method: Method[RequestT, ResponseT], request: RequestT, timeout: float
+) -> Operation[tuple[Flow, ResponseT]]:
+    """Opens a stream that changes nothing; returns it with its first message, at most so late.
+
+    Raises:
+        NamestoreError: As `call`. What becomes of the stream later is its user's business.
+    """
+    progress = _Progress(method, request, session.clock() + timeout, timeout, opens=True)
+    begun: tuple[Flow, ResponseT] = yield from _carry(session, progress)
+    return begun
+
+
+def _carry(session: Session, progress: _Progress) -> Operation[Any]:
     backoff = Backoff(session.random)
     while True:
         began = session.clock()
         endpoint = session.endpoints.pick(began, progress.round)
         try:
-            response: ResponseT = yield from _attempt(session, progress, endpoint)
+            response = yield from _attempt(session, progress, endpoint)
         except (NamestoreError, NoAnswer) as failure:
             wait = _after_failure(session, progress, endpoint, failure, backoff)
             if wait:
                 yield Sleep(wait)
         else:
             session.endpoints.note_answer(endpoint)
-            if not method.patient:
+            if not progress.method.patient:
                 session.note_answer_took(session.clock() - began)
-            yield from _ask_who_leads(session)
+            yield from ask_who_leads(session.endpoints, session.clock)
             return response
 
 
@@ -153,6 +182,8 @@ def _attempt(session: Session, progress: _Progress, endpoint: str) -> Operation[
     progress.was_sent = progress.ever_sent = True
     left = _left(session, progress)
     patience = _patience(session, progress, left)
+    if progress.opens:
+        return (yield Open(endpoint, progress.method, progress.request, patience))
     return (yield Send(endpoint, progress.method, progress.request, patience, left))
 
 
@@ -245,29 +276,6 @@ def _identity(request: Message) -> dict[str, str]:
     name: str = getattr(request, "name", "")
     identity = {"request_id": request_id.hex(), "name": name}
     return {key: value for key, value in identity.items() if value}
-
-
-def _ask_who_leads(session: Session) -> Operation[None]:
-    """Asks nodes in the background of a call who leads, now and then."""
-    for endpoint in session.endpoints.to_ask(session.clock()):
-        yield Ask(
-            Send(endpoint, STATUS, StatusRequest(), _ASK_TIMEOUT_SECONDS),
-            _heard_from(session, endpoint),
-        )
-
-
-def _heard_from(session: Session, endpoint: str) -> Callable[[Message | Failure], None]:
-    def done(answer: Message | Failure) -> None:
-        try:
-            if isinstance(answer, StatusResponse):
-                session.endpoints.note_status(endpoint, answer)
-            elif isinstance(answer, NoAnswer):
-                session.endpoints.note_failure(endpoint, session.clock())
-        except ConfigError as error:
-            # Stated again, to a caller, as soon as a call needs this endpoint.
-            _log.warning("endpoint.foreign %s", error)
-
-    return done
 
 
 def error_of(failure: Failure) -> NamestoreError:
