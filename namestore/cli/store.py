@@ -7,6 +7,7 @@ for `timeout` seconds, raises only `NamestoreError`, and may be called from seve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from namestore.client.histories import NameHistory
@@ -21,6 +22,19 @@ from namestore.client.values import (
     RenameResult,
 )
 from namestore.policy import Policy
+
+
+class Picture(Protocol):
+    """Records in byte order, as all of them were at one revision; iterated once."""
+
+    @property
+    def revision(self) -> int:
+        """That revision."""
+        ...
+
+    def __iter__(self) -> Iterator[NameRecord]:
+        """Raises `Unavailable` when it broke off: begin another."""
+        ...
 
 
 class Store(Protocol):
@@ -144,6 +158,12 @@ class Store(Protocol):
 
     def list(self, prefix: str = "", *, timeout: float | None = None) -> Iterator[NameRecord]:
         """The names that begin with `prefix`, in byte order, page by page."""
+        ...
+
+    def export(
+        self, prefix: str = "", *, timeout: float | None = None
+    ) -> AbstractContextManager[Picture]:
+        """The names that begin with `prefix`, as they are now."""
         ...
 
     def status(self, *, timeout: float | None = None) -> Sequence[EndpointStatus]:

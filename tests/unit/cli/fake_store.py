@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -285,6 +286,12 @@ class FakeStore:
                 self.before("list", position)
                 yield self.records[name]
 
+    @contextmanager
+    def export(self, prefix: str = "", *, timeout: float | None = None) -> Iterator[FakePicture]:
+        """As a node does: what is changed from now on is not seen."""
+        self.before("export", -1)
+        yield FakePicture(self, prefix)
+
     def status(self, *, timeout: float | None = None) -> Sequence[EndpointStatus]:
         self.before("status", None)
         return self.statuses
@@ -312,6 +319,20 @@ class FakeStore:
 
     def close(self) -> None:
         self.closed = True
+
+
+class FakePicture:
+    """What was held when it was made."""
+
+    def __init__(self, store: FakeStore, prefix: str) -> None:
+        self.revision = store.revision
+        self.records = [store.records[n] for n in sorted(store.records) if n.startswith(prefix)]
+        self._before = store.before
+
+    def __iter__(self) -> Iterator[NameRecord]:
+        for position, record in enumerate(self.records):
+            self._before("export", position)
+            yield record
 
 
 def _lasting(ttl: float | timedelta) -> timedelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import stat
@@ -32,7 +33,7 @@ def test_export_writes_canonical_names_in_byte_order(run: Run, store: FakeStore)
     fill(store)
     result = run("export")
     assert result.stdout.splitlines() == sorted(AWKWARD, key=str.encode)
-    assert "exported 4 names: every change up to revision 17 is covered" in result.stderr
+    assert "exported 4 names, all as they were at revision 4" in result.stderr
 
 
 def test_export_of_a_prefix(run: Run, store: FakeStore) -> None:
@@ -75,7 +76,7 @@ def test_output_file_is_replaced_whole(run: Run, store: FakeStore, tmp_path: Pat
     result = run("--json", "export", "--format", "csv", "--output", str(path))
     assert path.read_text().startswith("name,owner\n")
     assert list(tmp_path.iterdir()) == [path]
-    assert json.loads(result.stdout)["exported"] == 4
+    assert json.loads(result.stdout) == {"exported": 4, "output": str(path), "revision": 4}
 
 
 @pytest.mark.parametrize(
@@ -157,11 +158,30 @@ def test_output_link_in_a_circle_is_said(run: Run, tmp_path: Path) -> None:
     assert link.is_symlink()
 
 
-def test_output_that_cannot_be_written_is_said(run: Run, tmp_path: Path) -> None:
-    """Certainly not done: code 3."""
+def test_output_into_no_directory_is_bad_usage(run: Run, store: FakeStore, tmp_path: Path) -> None:
+    """It is said which directory is not there; nothing is asked of the registry."""
     result = run("export", "--output", str(tmp_path / "absent" / "names"))
+    assert result.exit_code == 2
+    assert f"there is no directory {tmp_path / 'absent'}." in result.stderr
+    assert store.targets == []
+
+
+def test_output_that_cannot_be_written_is_said(
+    run: Run, store: FakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certainly not done: code 3; under the name that was given, not one of our own."""
+    fill(store)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    path = tmp_path / "names"
+    result = run("export", "--output", str(path))
     assert result.exit_code == 3
-    assert "could not be written" in result.stderr
+    assert f"{path} could not be written: No space left on device" in result.stderr
+    assert "partial" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_interrupted_output_says_it_is_not_complete(run: Run, store: FakeStore) -> None:
@@ -178,16 +198,65 @@ def test_interrupted_output_says_it_is_not_complete(run: Run, store: FakeStore) 
     assert "ends after 2 names and is not complete" in result.stderr
 
 
-def test_registry_out_of_order_is_not_exported(
-    run: Run, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+def breaks_off(store: FakeStore, times: int, error: Exception) -> None:
+    """So many exports break off at their third name; then a name moves, as names do."""
+    left = [error] * times
+
+    def fail(method: str, asked: object) -> None:
+        if (method, asked) == ("export", 2) and left:
+            store.holds(f"user:moved-{len(left)}")
+            raise left.pop()
+
+    store.before = fail
+
+
+def test_an_export_that_breaks_off_is_begun_again(
+    run: Run, store: FakeStore, tmp_path: Path
 ) -> None:
-    """A name that is listed twice would be exported twice."""
+    """With an empty file: the whole of it is of the later revision."""
     fill(store)
-    records = list(store.records.values())
-    monkeypatch.setattr(store, "list", lambda prefix, timeout: iter(records + records))
+    breaks_off(store, 2, errors.ShuttingDown("the node stops"))
+    path = tmp_path / "names"
+    result = run("export", "--output", str(path))
+    assert result.exit_code == 0, result.stderr
+    assert path.read_text().splitlines() == sorted(store.records, key=str.encode)
+    assert len(store.records) == 6
+    assert result.stderr.count("the node stops; beginning again") == 2
+    assert "all as they were at revision 6" in result.stderr
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_that_breaks_off_again_and_again_is_given_up(
+    run: Run, store: FakeStore, tmp_path: Path
+) -> None:
+    """Certainly not done; the file is not there."""
+    fill(store)
+    breaks_off(store, 100, errors.Unavailable("the export broke off"))
+    result = run("export", "--output", str(tmp_path / "names"))
+    assert result.exit_code == 3
+    assert result.stderr.count("beginning again") == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_takes_too_long_is_not_begun_again(
+    run: Run, store: FakeStore, tmp_path: Path
+) -> None:
+    """It would take too long again."""
+    fill(store)
+    breaks_off(store, 1, errors.Overloaded("the export was ended after 900 s"))
+    result = run("export", "--output", str(tmp_path / "names"))
+    assert result.exit_code == 3
+    assert "beginning again" not in result.stderr
+
+
+def test_what_was_printed_cannot_be_begun_again(run: Run, store: FakeStore) -> None:
+    """Of two revisions one after the other nobody could make a list: it fails, and says so."""
+    fill(store)
+    breaks_off(store, 1, errors.ShuttingDown("the node stops"))
     result = run("export")
-    assert result.exit_code == 4
-    assert "not usable" in result.stderr
+    assert result.exit_code == 3
+    assert "ends after 2 names and is not complete" in result.stderr
+    assert len(result.stdout.splitlines()) == 2
 
 
 def test_closed_pipe_is_quiet(run: Run, store: FakeStore) -> None:
