@@ -239,6 +239,7 @@ def _limits(table: Table | None) -> LimitsConfig:
             "entry_bytes_max", default.entry_bytes_max, 64 * kib, 8 * mib
         ),
         drain_timeout_ms=table.integer("drain_timeout_ms", default.drain_timeout_ms, 500, 600_000),
+        watchers_max=table.integer("watchers_max", default.watchers_max, 1, 10_000),
     )
     table.finish()
     return limits

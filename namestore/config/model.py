@@ -70,6 +70,7 @@ class LimitsConfig:
         pending_bytes_max: The same in bytes; entry_bytes_max <= pending_bytes_max.
         entry_bytes_max: Commands in one log entry, unless a single command is larger.
         drain_timeout_ms: From SIGTERM to the end of the process.
+        watchers_max: Callers who follow the changes of names at one node; beyond it, OVERLOADED.
     """
 
     request_timeout_ms: int = 5_000
@@ -77,6 +78,7 @@ class LimitsConfig:
     pending_bytes_max: int = 64 * 1024 * 1024
     entry_bytes_max: int = 1024 * 1024
     drain_timeout_ms: int = 10_000
+    watchers_max: int = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from namestore.server.metrics import CallMetrics
 from namestore.server.namespaces import Namespaces
 from namestore.server.orders import Orders, for_replica, shutting_down
 from namestore.server.reports import StatusReport
+from namestore.server.watching import Watches
 from namestore.storage.interfaces import StateView
 from namestore.v1 import cluster_pb2
 from namestore.v1 import registry_pb2 as pb
@@ -88,6 +89,8 @@ class Gateway(RegistryCalls):
         self.list_namespaces = namespaces.list
         self._exports = Exports(self, replica.view)
         self.export = self._exports.export
+        self._watches = Watches(self, replica, config.limits.watchers_max, clock)
+        self.watch = self._watches.watch
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._barriers: ReadBarriers
@@ -120,6 +123,7 @@ class Gateway(RegistryCalls):
         self._draining = True
         self.orders.begin_drain()
         self._exports.end_all()
+        self._watches.end_all(shutting_down())
         if not self._under_way:
             self._idle.set()
 
@@ -218,6 +222,10 @@ class Gateway(RegistryCalls):
             Unavailable: It cannot be told in time.
         """
         await self._barriers.wait(timeout)
+
+    def post(self, deliver: Callable[[], None]) -> None:
+        """Has `deliver` called on the gateway's loop, after its first call. Any thread."""
+        self._mailbox.post(deliver)
 
     # -- within -----------------------------------------------------------------------------
 

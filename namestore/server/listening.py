@@ -68,7 +68,7 @@ async def watch_health(gateway: Gateway, health_service: health.aio.HealthServic
 
 def _concurrent_calls_max(limits: LimitsConfig) -> int:
     # Writes and reads are admitted apart.
-    return 2 * limits.pending_commands_max + _CALLS_BEYOND_ADMISSION
+    return 2 * limits.pending_commands_max + limits.watchers_max + _CALLS_BEYOND_ADMISSION
 
 
 def _options() -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ the write was handed over.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,7 +20,13 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from namestore.errors import InvalidRequest, NamestoreError, NotImplementedYet, OutcomeUnknown
+from namestore.errors import (
+    InvalidRequest,
+    NamestoreError,
+    NotImplementedYet,
+    OutcomeUnknown,
+    Overloaded,
+)
 from namestore.logs import get_logger
 from namestore.rpc import status
 from namestore.server.frames import Frames
@@ -31,7 +38,8 @@ _log = get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Callable[[Any, float], Awaitable[Message]]
-Answers = Callable[[Any, float], AsyncGenerator[Message, None]]
+# None: it has begun, with nothing to send yet.
+Answers = Callable[[Any, float], AsyncGenerator[Any, None]]
 
 _SERVICES = {
     service.full_name: service
@@ -49,6 +57,8 @@ _WAY_BACK_SHARE = 0.1
 _WAY_BACK_SECONDS_MAX = 0.1
 # For what may take minutes: without a deadline of the caller's, and at most.
 _PATIENCE_S, _PATIENCE_S_MAX = 60.0, 3600.0
+# A stream whose caller takes nothing for so long is ended.
+_UNTAKEN_S_MAX = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,7 @@ def handlers(gateway: Gateway, request_timeout: float) -> tuple[grpc.GenericRpcH
             "List": _Call(gateway.list),
             "History": _Call(gateway.history),
             "Export": _Feed(gateway.export),
+            "Watch": _Feed(gateway.watch),
             "Session": _Conversation(frames),
         },
         CLUSTER_SERVICE: {
@@ -192,11 +203,25 @@ def _feed(
             timeout = time_left(context.time_remaining(), request_timeout)
             async with aclosing(answers(request, timeout)) as messages:
                 async for message in messages:
-                    await context.write(message)  # returns when there is room for the next
+                    await _write(context, message)
         except Exception as error:  # noqa: BLE001  # as above
             await _fail(method, context, error, writes=False)
 
     return handle
+
+
+async def _write(context: Context, message: Message | None) -> None:
+    """Returns when there is room for the next."""
+    try:
+        async with asyncio.timeout(_UNTAKEN_S_MAX):
+            if message is None:
+                await context.send_initial_metadata(())
+            else:
+                await context.write(message)
+    except TimeoutError:
+        raise Overloaded(
+            f"the caller took nothing for {_UNTAKEN_S_MAX:g} s; go on from what was taken"
+        ) from None
 
 
 def _check_decoded(request: Any) -> None:

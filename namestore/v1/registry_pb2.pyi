@@ -921,7 +921,7 @@ class WatchRequest(_message.Message):
     progress_ms: _builtins.int
     """How often, in milliseconds, to send a PROGRESS event while there is nothing else to send; one
     is sent at the beginning, and when the feed has caught up, too. A node that is out of touch
-    with the cluster sends none. 0: never. Other values are taken as the nearest from 50 to 60,000.
+    with the cluster sends none. 0: never. Other values are taken as the nearest from 100 to 60,000.
     """
     def __init__(
         self,

@@ -35,6 +35,7 @@ class Switches:
 
     Attributes:
         leader: A leader is known.
+        leads: It is this node.
         quorum: A majority is reached.
         overloaded: Everything is refused at once.
         drop_answers: Proposals are applied, barriers pass, and nobody is told.
@@ -43,6 +44,7 @@ class Switches:
     """
 
     leader: bool = True
+    leads: bool = True
     quorum: bool = True
     overloaded: bool = False
     drop_answers: bool = False
@@ -154,8 +156,8 @@ class FakeReplica:
         up = self.switches.leader and self.switches.quorum
         return ReplicaStatus(
             node_id=self._node_id,
-            role=Role.LEADER if up else Role.CANDIDATE,
-            leader_id=self._node_id if up else None,
+            role=self._role(up),
+            leader_id=(self._node_id if self.switches.leads else "other") if up else None,
             term=1,
             commit_index=meta.applied_index,
             applied_index=meta.applied_index,
@@ -197,6 +199,11 @@ class FakeReplica:
             self._worker.shutdown()
 
     # -- within -----------------------------------------------------------------------------
+
+    def _role(self, up: bool) -> Role:
+        if not up:
+            return Role.CANDIDATE
+        return Role.LEADER if self.switches.leads else Role.FOLLOWER
 
     def _refusal(self) -> NamestoreError | None:
         if self.calls.stopped:
