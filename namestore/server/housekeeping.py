@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from namestore.config import HistoryConfig
 from namestore.config.model import DAY_MS
@@ -47,7 +48,7 @@ class _Found:
     """What there is to do.
 
     Attributes:
-        expire: Reservations that are over by this node's clock.
+        expire: Reservations that are over, as far as this node can tell.
         next_ms: When the next one ends; None: there is none.
         pending: Namespaces with a pending policy.
         keep: How far back the feed shall reach from now on; None: as it does.
@@ -91,6 +92,8 @@ class Housekeeping:
         self._seen: dict[str, NamespaceState] = {}
         self._seen_at = 0.0
         self._adopted: set[tuple[str, int]] = set()
+        # By which the log's time was ever ahead of the monotonic clock when it was looked at.
+        self._log_ahead_ms = 0
 
     async def run(self) -> None:
         """Keeps house until it is cancelled."""
@@ -99,13 +102,16 @@ class Housekeeping:
 
     async def round(self) -> float:
         """Does what is due, within bounds; returns the seconds until it should be asked again."""
+        now_ms = self._now_ms()
         if self._replica.status().role is not Role.LEADER:
             self._seen.clear()
             self._adopted.clear()
             return PAUSE_S
         try:
             with self._house.chores():
-                found = await self._house.read_aside(self._look, self._clock() + _TIMEOUT_S)
+                found = await self._house.read_aside(
+                    partial(self._look, now_ms), self._clock() + _TIMEOUT_S
+                )
                 if found.keep is not None:
                     await self._house.decide([encode_command(found.keep)], 1, _TIMEOUT_S)
                 return min(await self._expire(found), await self._carry_on(found))
@@ -116,9 +122,17 @@ class Housekeeping:
             _log.exception("housekeeping.failed")
         return _RETRY_S
 
-    def _look(self, view: StateView) -> _Found:
-        """In a thread."""
-        now_ms = int(self._wall_clock() * 1000)
+    def _now_ms(self) -> int:
+        """How late it is, by this node's clock or by the log's time, carried on from when it moved.
+
+        The log goes by what most clocks say; one that is behind them must not put anything off.
+        """
+        passed_ms = int(self._clock() * 1000)
+        self._log_ahead_ms = max(self._log_ahead_ms, self._replica.meta.time_ms - passed_ms)
+        return max(int(self._wall_clock() * 1000), passed_ms + self._log_ahead_ms)
+
+    def _look(self, now_ms: int, view: StateView) -> _Found:
+        """What there is to do at that time. In a thread."""
         return _Found(
             due_expirations(view, now_ms, EXPIRED_AT_ONCE),
             next_expiration_ms(view),

@@ -123,7 +123,14 @@ class Namespaces:
                 if check.count or request.check_only:
                     return _answer(command.namespace, check)
             version = await self._propose(command, check, deadline)
-            return await self._carried(command, version, deadline)
+            try:
+                return await self._carried(command, version, deadline)
+            except Unavailable as error:
+                # Only how it stands could not be read: the policy itself was taken.
+                raise OutcomeUnknown(
+                    f"the policy was taken, and what became of it is not known ({error.message}); "
+                    "GetNamespace tells, or the same request asked again"
+                ) from error
 
     # -- within -----------------------------------------------------------------------------
 

@@ -130,6 +130,19 @@ async def test_a_clock_that_is_ahead_of_the_log_frees_nothing_early(house: House
     assert house.replica.registry.names() == {"user:a"}
 
 
+async def test_a_clock_that_is_behind_the_log_frees_nothing_late(house: House) -> None:
+    """What most clocks have passed is over, whatever the clock of the leader of then shows."""
+    house.reserve("a")
+    house.behind_s = -3600.0
+    await house.keeping.round()
+    house.pass_seconds(59.9)
+    await house.keeping.round()
+    assert house.proposed() == []
+    house.pass_seconds(0.2)
+    await house.keeping.round()
+    assert house.replica.registry.names() == set()
+
+
 async def test_only_the_leader_keeps_house(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A follower looks away, and does not even read."""
     house.reserve("a")

@@ -62,6 +62,23 @@ async def test_an_empty_namespace_has_its_policy_at_once(gateway: Gateway) -> No
     assert await gateway.put_namespace(request, WAIT) == answer
 
 
+async def test_a_policy_that_was_taken_is_never_called_certainly_not_done(
+    gateway: Gateway, replica: FakeReplica
+) -> None:
+    """When it is in force, and how it stands cannot be read any more, the outcome is unknown."""
+
+    def lose_quorum() -> None:
+        replica.switches.quorum = False
+
+    replica.changed = lose_quorum
+    with pytest.raises(errors.OutcomeUnknown):
+        await gateway.put_namespace(put(request_id=b"p"), WAIT)
+    assert namespace_state(replica.registry.view(), "user").version == 1
+    replica.switches.quorum = True
+    replica.changed = None
+    assert (await gateway.put_namespace(put(request_id=b"p"), WAIT)).accepted
+
+
 async def test_names_that_could_not_stay_refuse_the_policy(
     gateway: Gateway, replica: FakeReplica
 ) -> None:
