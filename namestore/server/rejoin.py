@@ -9,6 +9,7 @@ member.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from namestore import NameStore
@@ -23,6 +24,10 @@ _STATUS_SECONDS = 3.0
 _REMOVE_SECONDS = 60.0
 _ADD_SECONDS = 600.0
 _RETRY_SECONDS = 2.0
+# An election takes about a second, and longer on a machine that is busy. Whoever is told to begin
+# anew was often killed a moment before, and may have led.
+_LEADER_SECONDS = 20.0
+_LOOK_EVERY_SECONDS = 0.5
 
 _log = get_logger(__name__)
 
@@ -30,8 +35,22 @@ _log = get_logger(__name__)
 Confirm = Callable[[str], bool]
 
 
-def leave_and_wipe(config: ClusterConfig, node_id: str, confirm: Confirm) -> bool:
+def leave_and_wipe(
+    config: ClusterConfig,
+    node_id: str,
+    confirm: Confirm,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
     """Has the cluster remove the node, and removes the node's data. Blocks; it must not run.
+
+    Args:
+        config: Names the other nodes, too.
+        node_id: Which one begins anew.
+        confirm: Asks whoever started this.
+        clock: Monotonic seconds.
+        sleep: For so many seconds.
 
     Returns:
         False: it was not confirmed, and nothing was done.
@@ -45,8 +64,7 @@ def leave_and_wipe(config: ClusterConfig, node_id: str, confirm: Confirm) -> boo
     node = config.node(node_id)
     content = check_wipeable(node.data_dir, config.name, node_id)
     with NameStore(_others(config, node_id), timeout=_STATUS_SECONDS) as store:
-        leader = _leader(config, store.status(timeout=_STATUS_SECONDS))
-        _check_quorum_without(node_id, leader)
+        _await_quorum(store, config, node_id, clock, sleep)
         if not confirm(
             f"{node_id} leaves cluster {config.name}, everything namestore keeps in "
             f"{node.data_dir} is removed ({content or 'nothing is there'}), and {node_id} joins "
@@ -79,6 +97,35 @@ def _add(config: ClusterConfig, node_id: str, raft: str, grpc: str) -> None:
         store.add_member(node_id, raft, grpc, timeout=_ADD_SECONDS)
 
 
+def _await_quorum(
+    store: NameStore,
+    config: ClusterConfig,
+    node_id: str,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    """Returns once the other nodes can go on without this one.
+
+    Raises:
+        ConfigError: Another cluster answers.
+        NoQuorum: They cannot, for longer than it takes to elect a leader.
+    """
+    deadline, said = clock() + _LEADER_SECONDS, False
+    while True:
+        try:
+            leader = _leader(config, store.status(timeout=_STATUS_SECONDS))
+            _check_quorum_without(node_id, leader)
+        except NoQuorum as error:
+            if clock() >= deadline:
+                raise
+            if not said:
+                _log.info("rejoin.waiting", node=node_id, reason=error.message)
+            said = True
+            sleep(_LOOK_EVERY_SECONDS)
+        else:
+            return
+
+
 def _others(config: ClusterConfig, node_id: str) -> list[str]:
     others = [node.grpc for node in config.nodes if node.id != node_id]
     if not others:
@@ -106,8 +153,8 @@ def _leader(config: ClusterConfig, answers: Sequence[EndpointStatus]) -> NodeSta
     leading = [node for node in nodes if node.leader_id == node.node_id and node.has_quorum]
     if not leading:
         raise NoQuorum(
-            "no other node of the configuration leads: while the others reach no majority, nothing "
-            "may be removed; start them first"
+            "no other node of the configuration leads: the others reach no majority, and without "
+            "one no member can be removed; start them first, then run this again"
         )
     return max(leading, key=lambda node: node.term)
 
@@ -119,5 +166,5 @@ def _check_quorum_without(node_id: str, leader: NodeStatus) -> None:
         raise NoQuorum(
             f"without {node_id}, the members are {', '.join(sorted(remaining))}, and only "
             f"{', '.join(sorted(remaining & alive))} are connected: no majority; start the others "
-            "first"
+            "first, then run this again"
         )

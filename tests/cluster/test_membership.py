@@ -178,6 +178,18 @@ def test_rejoining_needs_a_majority_of_the_others(cluster: LocalCluster) -> None
     assert (cluster.directory.path / "n2" / "identity").exists()
 
 
+def test_rejoining_waits_for_an_election(cluster: LocalCluster, history: History) -> None:
+    """Whoever is told to begin anew may have led a moment ago: the others elect first."""
+    leader = cluster.wait_for_leader(timeout=SERVE_SECONDS)
+    cluster.kill(leader)
+    again = rejoin(cluster, leader, "--yes")
+    cluster.wait_until_serving(leader, timeout=SERVE_SECONDS)
+    assert "rejoin.waiting" in again.log_tail()
+    finish_members(cluster, history, FOUNDERS)
+    again.signal(signal.SIGTERM)
+    assert again.wait_gone(SERVE_SECONDS)
+
+
 def refused(cluster: LocalCluster, node_id: str, *options: str) -> int:
     """The exit code of a command that ends by itself."""
     config = cluster.process(node_id).config_path
