@@ -494,7 +494,9 @@ def as_holding(record: Record | None) -> Holding | None:
 
 
 def _judging(policy: Policy) -> tuple[object, ...]:
-    return (policy.look_alikes, policy.squeeze, policy.names_per_owner_max > 0)
+    limits_owners = policy.names_per_owner_max > 0
+    lengths = (policy.length_min, policy.length_max)
+    return (policy.profile, lengths, policy.look_alikes, policy.squeeze, limits_owners)
 
 
 def _count(command: Command) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from tests.simulation.plan import LineFaults, Plan
+from tests.simulation.plan import LineFaults, Lives, Plan
 
 # Scenes about what nodes say to each other: mostly with callers that ask one thing after another,
 # over lines that are good enough.
@@ -22,6 +22,23 @@ def with_callers(plan: Plan) -> Plan:
         return replace(plan, official=0.0)
     plan = _with_any_callers(plan, rng)
     return _at_doors(plan, rng) if plan.scene == "doors" else plan
+
+
+def with_whole_callers(plan: Plan) -> Plan:
+    """Some seeds have callers of the whole API beside the others."""
+    rng = random.Random(f"whole {plan.seed}")
+    if rng.random() >= (0.15 if plan.scene in _AMONG_NODES else 0.5):
+        return plan
+    lives = Lives(
+        callers=rng.choice([2, 4, 6]),
+        labels=rng.choice([2, 4, 9]),
+        policies=rng.choice([0, 0.05, 0.2]),
+        events=rng.choice([0, 5, 50, 10_000]),
+    )
+    drain = {"drain": rng.choice([2.0, 6.0])} if rng.random() < 0.4 else {}
+    return replace(
+        plan, lives=lives, clients=rng.choice([1, 2, plan.clients]), every=plan.every | drain
+    )
 
 
 def _at_doors(plan: Plan, rng: random.Random) -> Plan:

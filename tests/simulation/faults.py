@@ -84,7 +84,9 @@ class Faults:
 
     def clock_jump(self) -> None:
         """A wall clock is set; by less than the time for which outcomes are remembered."""
-        self._any().skew_ms = self.world.rng.choice([-3_600_000, -2000, 0, 2000, 75_600_000])
+        host = self._any()
+        self.operators.watch.clock_set(host)
+        host.skew_ms = self.world.rng.choice([-3_600_000, -2000, 0, 2000, 75_600_000])
 
     def disk_full(self) -> None:
         """A disk takes no more until the process was started again."""
@@ -95,6 +97,11 @@ class Faults:
     def kill_voter(self) -> None:
         """A node will die with its next vote on its way."""
         self._any().dies_voting = True
+
+    def drain(self) -> None:
+        """SIGTERM, anywhere."""
+        self._any().drain()
+        self.operators.counts["drain"] += 1
 
     # -- members and disks ------------------------------------------------------------------
 

@@ -96,6 +96,17 @@ class EngineHost(Machine):
         self.drive.power_off(self.world.rng)
         self.watch.died(self)
 
+    def drain(self) -> None:
+        """SIGTERM: it finishes what is under way, hands over, and ends; and is started again."""
+        if self.running and self.world.now >= self.paused_until:
+            self.world.say(f"{self.node_id} drains")
+            self.server.drain(lambda: self.post(self._end_gently))
+
+    def _end_gently(self) -> None:
+        self.engine.answer_everybody()
+        self.state.flush()
+        raise Killed
+
     def put_away(self) -> None:
         if self.running:
             self.server.shut()

@@ -20,9 +20,10 @@ from namestore.client.grpc_network import failure_of
 from namestore.client.methods import Method
 from namestore.client.network import Failure
 from namestore.errors import NamestoreError
+from tests.simulation.names_asked import Asked
 from tests.simulation.plan import LineFaults, Plan
 from tests.simulation.served import Call, too_late, unavailable
-from tests.simulation.wire import Fields, StatedError, asked, heard_each
+from tests.simulation.wire import Fields, StatedError, asked, heard_each, is_plain
 from tests.simulation.world import World
 from tests.support.history import Operation, Said
 
@@ -39,6 +40,7 @@ class Lines:
 
     Attributes:
         echoes: What was heard from requests that arrived once more.
+        late: The same, of callers of the whole API.
     """
 
     def __init__(self, world: World, hosts: list[Any], plan: Plan) -> None:
@@ -46,6 +48,7 @@ class Lines:
         self.faults: LineFaults = plan.lines
         self.loss = plan.client_loss
         self.echoes: list[Operation] = []
+        self.late: list[Asked] = []
         self._silent_until: dict[str, float] = {}
         self._until = 0.0
 
@@ -119,18 +122,28 @@ class Lines:
 
     def repeat(self, attempt: Attempt, request: Message, timeout: float) -> None:
         """The same bytes will arrive once more."""
-        operations = asked(request)
-        note = self.echo(operations)
+        note = self._note_of(attempt.method, request)
 
         def echoed(answer: bytes | StatedError) -> None:
             heard = self.decoded("", attempt.method, answer)
             if self.world.trace is not None:
                 self.world.say(f"late <- {attempt.node_id}: {shown(heard)}")
-            note(heard_each(heard, len(operations)))
+            note(heard)
 
         late = self.faults.late_max * self.world.rng.random()
         again = Attempt(self, attempt.node_id, attempt.method, attempt.data)
         self.world.after(late, lambda: again.arrive(timeout, echoed))
+
+    def _note_of(
+        self, method: Method[Any, Any], request: Message
+    ) -> Callable[[Message | Failure], None]:
+        if is_plain(request):
+            operations = asked(request)
+            note = self.echo(operations)
+            return lambda heard: note(heard_each(heard, len(operations)))
+        late = Asked("late", method, request, self.world.now, late=True)
+        self.late.append(late)
+        return lambda heard: late.hear(heard, self.world.now)
 
     def echo(self, operations: list[Operation]) -> Callable[[list[Fields]], None]:
         """Keeps what may have been done once more; takes down what is heard of it."""

@@ -22,7 +22,7 @@ from pysyncobj.node import Node
 from namestore.errors import ConfigError, NoLeader, OutcomeUnknown
 from tests.simulation.machine import Killed, Machine
 from tests.simulation.plain_disk import DUMP, JOURNAL, Files, running
-from tests.simulation.plan import LineFaults, Plan
+from tests.simulation.plan import LineFaults, Lives, Plan
 from tests.simulation.transport import SimTransport
 from tests.support.history import Ask, Operation, Said
 
@@ -43,7 +43,8 @@ _CALLERS = {"client_loss": 0.0, "affinity": 1.0, "names": 2, "registers": 0.5, "
 
 def treated(plan: Plan) -> Plan:
     """The plan, as PySyncObj gets it: the same faults, but for what it is not made for."""
-    return replace(plan.unchanging().changed(_KINDNESS | _CALLERS), lines=LineFaults())
+    kind = plan.unchanging().changed(_KINDNESS | _CALLERS | {"every.drain": None})
+    return replace(kind, lines=LineFaults(), lives=Lives())
 
 
 class NumberedNode(Node):

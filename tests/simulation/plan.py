@@ -36,7 +36,8 @@ KINDS = (
 # Changes of who belongs to the cluster, and of what is on its disks.
 CHANGES = ("grow", "shrink", "replace", "move", "meddle")
 DAMAGES = ("rot", "rot_arrival", "empty")
-ALL = (*KINDS, *CHANGES, *DAMAGES)
+ENDS = ("drain",)
+ALL = (*KINDS, *CHANGES, *DAMAGES, *ENDS)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,23 @@ class DiskFaults:
 
 
 @dataclass(frozen=True)
+class Lives:
+    """Callers of the whole API, on names of their own; without them nodes keep no house.
+
+    Attributes:
+        callers: How many.
+        labels: Of each namespace, that they ask about.
+        policies: Share of their calls that is about policies.
+        events: Changes that history reaches back, at least; 0: as many as it likes.
+    """
+
+    callers: int = 0
+    labels: int = 4
+    policies: float = 0.0
+    events: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """One run.
 
@@ -147,6 +165,7 @@ class Plan:
     lines: LineFaults = field(default_factory=LineFaults)
     links: LinkFaults = field(default_factory=LinkFaults)
     disk: DiskFaults = field(default_factory=DiskFaults)
+    lives: Lives = field(default_factory=Lives)
     bounds: Bounds = field(default_factory=Bounds)
     every: dict[str, float] = field(default_factory=dict)
 
@@ -159,7 +178,7 @@ class Plan:
 
     def unchanging(self) -> Plan:
         """The same, with the nodes and the disks that it begins with."""
-        every = {k: v for k, v in self.every.items() if k in KINDS}
+        every = {k: v for k, v in self.every.items() if k in KINDS + ENDS}
         return replace(self, every=every, spares=0)
 
     def changed(self, settings: dict[str, Any]) -> Plan:

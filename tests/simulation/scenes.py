@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from namestore.raft.settings import Bounds
-from tests.simulation.calling import with_callers
+from tests.simulation.calling import with_callers, with_whole_callers
 from tests.simulation.changing import with_changes
 from tests.simulation.plan import KINDS, DiskFaults, LinkFaults, Plan
 
@@ -54,7 +54,7 @@ def draw(seed: int) -> Plan:
         bounds=_draw_bounds(rng),
         every={kind: mean for kind in KINDS if (mean := _draw_mean(rng, kind))},
     )
-    return with_callers(with_changes(_DIRECTED[scene](plan, rng)))
+    return with_whole_callers(with_callers(with_changes(_DIRECTED[scene](plan, rng))))
 
 
 def _draw_links(rng: random.Random) -> LinkFaults:

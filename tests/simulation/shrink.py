@@ -8,7 +8,7 @@ from typing import Any
 
 from namestore.raft.settings import Bounds
 from tests.simulation.attempt import Ending, attempt
-from tests.simulation.plan import DiskFaults, LineFaults, LinkFaults, Plan
+from tests.simulation.plan import DiskFaults, LineFaults, LinkFaults, Lives, Plan
 
 # The simplest value of each number, tried at once; those left out are halved instead.
 _SIMPLEST: dict[str, Any] = {
@@ -26,6 +26,7 @@ _SIMPLEST: dict[str, Any] = {
         ("links", LinkFaults()),
         ("lines", LineFaults()),
         ("disk", DiskFaults()),
+        ("lives", Lives()),
         ("bounds", Bounds()),
     )
     for f in fields(values)

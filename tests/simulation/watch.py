@@ -1,20 +1,17 @@
-"""What must hold after every step of every node, checked from outside.
+"""What must hold after every step of every node, checked from outside, by who sees them all.
 
-Independent of the code under test: it keeps its own book of terms, votes, entries, commits and
-states, and sees all nodes at once. The checks and where they come from:
+Independent of the code under test: it keeps its own book. The checks and where they come from:
 
 * one leader a term, one vote a term, no term taken back (Raft paper, 5.2);
-* a leader was voted for by a majority of the disks that counted, in the membership it goes by;
-* memberships change one voter at a time, each committed before the next, and every node goes by
-  the newest in its log (thesis, 4.1);
+* a leader was voted for by a majority of the disks of the membership it goes by;
+* memberships change one voter at a time, one after the other; nodes go by the newest (thesis, 4.1);
 * two logs that hold an entry of one index and term are equal up to there (5.3, log matching);
 * a leader holds everything committed in earlier terms (5.4, leader completeness);
-* what somebody calls committed, a majority holds durably, and it never becomes anything else;
-  it is a majority of those who count just there, newcomers and removed ones left out;
+* what somebody calls committed, a majority holds durably, of those who count just there, and it
+  never becomes anything else;
 * a leader begins to commit with an entry of its own term (5.4.2);
 * states are equal at equal index, however a node came by its state;
-* nothing is said that speaks for what is not yet durable;
-* a read sees all that was committed before it was asked;
+* nothing is said that speaks for what is not yet durable; a read sees all committed before it;
 * nobody finds damage on a disk that was not damaged, nor is answered from one that was.
 """
 
@@ -47,7 +44,7 @@ class Watch:
 
     Attributes:
         committed_index: The last entry that anybody knew to be committed.
-        trail: Everything noteworthy so far, hashed: two runs of one seed end with the same.
+        trail: What was noteworthy, hashed: two runs of one seed end with the same.
         book: Who counted when.
         counts: What else happened, by name.
     """
@@ -288,6 +285,9 @@ class Watch:
             self._found = Violation(
                 "reads see all before", f"{host.node_id} answers from an older state"
             )
+
+    def clock_set(self, host: Any) -> None:
+        """The wall clock of a node is about to be set."""
 
     def fatal(self, host: Any, error: Exception) -> None:
         """A node stopped itself, and neither disk nor configuration is at fault."""

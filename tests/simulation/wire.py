@@ -132,6 +132,17 @@ def asked(request: Message) -> list[Operation]:
     return [Operation("again", ask, request.name, request.owner, identity, 0.0)]
 
 
+def is_plain(request: Message) -> bool:
+    """It is about names that are registered, released and looked up only."""
+    match request:
+        case pb.RegisterManyRequest():
+            return is_plain(request.requests[0])
+        case pb.RegisterRequest() | pb.ReleaseRequest():
+            return request.name.startswith("user:")
+        case _:
+            return False
+
+
 def heard_each(answer: Message | Exception, count: int) -> list[Fields]:
     """What the answer to a write about so many names says of each."""
     if isinstance(answer, pb.RegisterManyResponse):

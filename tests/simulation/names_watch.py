@@ -1,0 +1,80 @@
+"""The watch of a run with callers of the whole API: it also keeps the log, and minds the clocks.
+
+The log's time must not run ahead of what the clocks of a majority have passed, whatever single
+clocks do; beside that, every entry is entered into the ledger, with the moment at which anybody
+first knew it to be committed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from namestore.core.commands import decode_entry
+from namestore.raft.following import KIND_COMMANDS
+from namestore.storage.interfaces import LogEntry
+from tests.simulation.names_model import Ledger
+from tests.simulation.watch import Violation, Watch
+
+
+class NamesWatch(Watch):
+    """The checker of invariants, with a ledger.
+
+    Attributes:
+        committed_at: Index to when.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed_at: dict[int, float] = {}
+        # By which each wall clock was ever ahead of the world, at most; milliseconds.
+        self._skews: dict[str, int] = {}
+        self._ahead_ms = -(10**12)
+        self._made: set[tuple[int, int]] = set()
+
+    def turned(self, host: Any) -> None:
+        """A node finished a turn."""
+        before = self.committed_index
+        super().turned(host)
+        for index in range(before + 1, self.committed_index + 1):
+            self.committed_at[index] = host.world.now
+
+    def appends(self, host: Any, entries: list[LogEntry]) -> None:
+        """Entries are added to a log."""
+        for entry in entries:
+            if (entry.index, entry.term) not in self._made:
+                self._made.add((entry.index, entry.term))
+                if entry.command[0] == KIND_COMMANDS:
+                    self._check_time(host, decode_entry(entry.command[1:]).time_ms)
+        super().appends(host, entries)
+
+    def clock_set(self, host: Any) -> None:
+        """The wall clock of a node is about to be set."""
+        known = self._skews.get(host.node_id, host.skew_ms)
+        self._skews[host.node_id] = max(known, host.skew_ms)
+
+    def _check_time(self, host: Any, time_ms: int) -> None:
+        """An entry is made: its time is one that a majority's clocks have passed."""
+        voters = self.book.in_force(host.log).voters
+        for other in self.hosts:
+            self.clock_set(other)
+        skews = sorted((self._skews[node_id] for node_id in voters), reverse=True)
+        # Log time goes on from where it was, also when those have left whose clocks said so.
+        self._ahead_ms = max(self._ahead_ms, skews[len(voters) // 2])
+        latest = int(host.clock() * 1000) + self._ahead_ms + 1
+        if time_ms > latest:
+            raise Violation(
+                "time of a majority", f"{host.node_id} says {time_ms}, and it is {latest} at most"
+            )
+
+    def ledger(self) -> Ledger:
+        """All that was committed."""
+        ledger, chain = Ledger(), []
+        index, newest = self.committed_index, self._committed.get(self.committed_index)
+        term = newest.term if newest is not None else None
+        while index and term is not None:
+            command, before = self._entries[(index, term)]
+            chain.append(LogEntry(command, index, term))
+            index, term = index - 1, before
+        for entry in reversed(chain):
+            ledger.enter(entry)
+        return ledger
