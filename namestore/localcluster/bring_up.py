@@ -1,12 +1,13 @@
 """Bringing a cluster up: all of what is missing, or nothing of it.
 
 Responsible for leaving no node behind when one of them cannot be started, and for saying what
-stands in the way. Invariant: when `bring_up` raises, whatever runs was running before.
+stands in the way. A node that runs and is no member yet is not in the way: only an order of its
+operator has it serve. Invariant: when `bring_up` raises, whatever runs was running before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from namestore.localcluster.cluster import LocalCluster
 from namestore.localcluster.configuration import choose_addresses
 from namestore.localcluster.directory import MARKER, ClusterDirectory
 from namestore.localcluster.errors import PortTaken
-from namestore.localcluster.observe import NodeView
+from namestore.localcluster.observe import Health, NodeView
 from namestore.localcluster.ports import holder_of, is_taken
 
 _CLEAN_UP_SECONDS = 5.0
@@ -29,11 +30,13 @@ class BroughtUp:
         running: Nodes that ran before.
         stale: Nodes whose pid file spoke of a process that is gone.
         started: Nodes it started.
+        outside: Nodes that run, and that the cluster does not count as members.
     """
 
     running: tuple[str, ...]
     stale: tuple[str, ...]
     started: tuple[str, ...]
+    outside: tuple[str, ...] = ()
 
 
 def bring_up(
@@ -41,12 +44,12 @@ def bring_up(
     timeout: float,
     on_progress: Callable[[dict[str, NodeView]], None] | None = None,
 ) -> BroughtUp:
-    """Starts the nodes that do not run, and waits until all serve.
+    """Starts the nodes that do not run, and waits until all serve that are members.
 
     Args:
         cluster: Its directory's lock is held by the caller. Nodes whose pid file is lost are
             given a new one.
-        timeout: Seconds for all of them to serve.
+        timeout: Seconds for them to serve.
         on_progress: Hears what the nodes say, each time they are asked.
 
     Raises:
@@ -63,11 +66,46 @@ def bring_up(
     try:
         for node_id in missing:
             cluster.start(node_id)
-        cluster.wait_until_serving(timeout=timeout, on_progress=on_progress)
+        outside = _wait_for_members(cluster, timeout, on_progress)
     except BaseException:
         cluster.end_nodes(missing, _CLEAN_UP_SECONDS)
         raise
-    return BroughtUp(running, stale, tuple(missing))
+    return BroughtUp(running, stale, tuple(missing), outside)
+
+
+def _wait_for_members(
+    cluster: LocalCluster,
+    timeout: float,
+    on_progress: Callable[[dict[str, NodeView]], None] | None,
+) -> tuple[str, ...]:
+    """Waits until every node serves or is outside; gives those that are."""
+    found: list[str] = []
+
+    def all_are_well(views: dict[str, NodeView]) -> bool:
+        found[:] = outsiders(views)
+        serving = [node_id for node_id in views if views[node_id].health is Health.SERVING]
+        return {*serving, *found} == set(cluster.node_ids)
+
+    cluster.wait_until_serving(timeout=timeout, on_progress=on_progress, instead=all_are_well)
+    return tuple(found)
+
+
+def outsiders(views: Mapping[str, NodeView]) -> list[str]:
+    """The nodes that answer, and that a node which serves does not count as members."""
+    serving = [
+        view.status
+        for view in views.values()
+        if view.health is Health.SERVING and view.status is not None and view.status.members
+    ]
+    if not serving:
+        return []
+    newest = max(serving, key=lambda status: (status.term, status.commit_index))
+    voters = {member.node_id for member in newest.members if member.voter}
+    return [
+        node_id
+        for node_id, view in views.items()
+        if view.health is Health.NOT_SERVING and view.status is not None and node_id not in voters
+    ]
 
 
 def refuse_taken_ports(cluster: LocalCluster, node_id: str) -> None:

@@ -124,8 +124,9 @@ class LocalCluster(ClusterProcesses):
         *node_ids: str,
         timeout: float = 30.0,
         on_progress: Callable[[dict[str, NodeView]], None] | None = None,
+        instead: Callable[[dict[str, NodeView]], bool] | None = None,
     ) -> None:
-        """Waits until these nodes (none named: all) serve the registry.
+        """Waits until these nodes (none named: all) serve the registry, or `instead` holds.
 
         Raises:
             NodeFailed: One ended meanwhile, or not all served in time.
@@ -138,6 +139,8 @@ class LocalCluster(ClusterProcesses):
             views = self.views(wanted)
             if on_progress is not None:
                 on_progress(views)
+            if instead is not None and instead(views):
+                return True
             return all(views[n].health is Health.SERVING if n in views else False for n in wanted)
 
         self.wait_until(serving, f"serving: {', '.join(wanted)}", timeout)

@@ -108,7 +108,7 @@ def cli() -> None:
 def up(
     directory: Path, nodes: int | None, base_port: int | None, tls: bool, timeout: float
 ) -> None:
-    """Starts every node that does not run, and waits until all serve.
+    """Starts every node that does not run, and waits until all members serve.
 
     A cluster.toml that is there is kept, and so are certificates. When a node cannot be started,
     those that this call started are ended again.
@@ -272,6 +272,12 @@ def _tell_brought_up(cluster: LocalCluster, done: BroughtUp) -> None:
         _say(f"started: {', '.join(done.started)}")
     for node_id in cluster.node_ids:
         _say(f"  {node_id}  {cluster.endpoint(node_id)}  pid {cluster.process(node_id).pid}")
+    for node_id in done.outside:
+        node = cluster.config.node(node_id)
+        _say(
+            f"{node_id} runs, and is no member: add it with `namestore-cli members add {node_id} "
+            f"--raft {node.raft} --grpc {node.grpc}`, or stop it"
+        )
 
 
 def _tell_what_next(cluster: LocalCluster, directory: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from namestore import NameStore, errors
 from namestore.localcluster import LocalCluster
+from namestore.localcluster.bring_up import bring_up
 from namestore.localcluster.node_process import SERVER_COMMAND, NodeProcess
 from namestore.localcluster.observe import Health
 from namestore.server.node import EXIT_REMOVED
@@ -176,6 +177,13 @@ def test_rejoining_needs_a_majority_of_the_others(cluster: LocalCluster) -> None
     cluster.kill("n3")
     assert refused(cluster, "n2", "--yes") == 1
     assert (cluster.directory.path / "n2" / "identity").exists()
+
+
+def test_bringing_up_does_not_wait_for_those_who_are_no_members(cluster: LocalCluster) -> None:
+    """Nodes that only wait to be added are told of, and neither they nor the others are ended."""
+    done = bring_up(cluster, SERVE_SECONDS)
+    assert (done.started, done.outside) == (("n4", "n5"), ("n4", "n5"))
+    assert cluster.running() == ALL
 
 
 def test_rejoining_waits_for_an_election(cluster: LocalCluster, history: History) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -33,6 +33,48 @@ def test_brings_up_every_node(cluster: LocalCluster) -> None:
     assert bring_up(cluster, 10).started == ("n1", "n2", "n3")
     again = bring_up(cluster, 10)
     assert (again.running, again.started) == (("n1", "n2", "n3"), ())
+
+
+def _two_serve(
+    cluster: LocalCluster, members: list[cluster_pb2.Member]
+) -> Callable[[Mapping[str, str]], dict[str, NodeView]]:
+    """n1 and n2 serve and say that these are the members; n3 answers, and serves not."""
+
+    def ask(endpoints: Mapping[str, str]) -> dict[str, NodeView]:
+        name, views = cluster.config.name, {}
+        for node_id in endpoints:
+            status = cluster_pb2.StatusResponse(node_id=node_id, cluster_name=name)
+            if node_id != "n3":
+                status.members.extend(members)
+            health = Health.NOT_SERVING if node_id == "n3" else Health.SERVING
+            views[node_id] = NodeView(health, status)
+        return views
+
+    return ask
+
+
+def _members(*voters: str, learners: tuple[str, ...] = ()) -> list[cluster_pb2.Member]:
+    counting = [cluster_pb2.Member(node_id=node_id, voter=True) for node_id in voters]
+    return counting + [cluster_pb2.Member(node_id=node_id, voter=False) for node_id in learners]
+
+
+@pytest.mark.parametrize("learners", ((), ("n3",)), ids=("not a member", "not yet one"))
+def test_a_node_that_waits_to_be_added_is_not_waited_for(
+    cluster: LocalCluster, learners: tuple[str, ...]
+) -> None:
+    """It runs and is well, and only its operator can have it serve: nothing is ended."""
+    cluster._ask = _two_serve(cluster, _members("n1", "n2", learners=learners))
+    done = bring_up(cluster, 10)
+    assert (done.started, done.outside) == (("n1", "n2", "n3"), ("n3",))
+    assert cluster.running() == ["n1", "n2", "n3"]
+
+
+def test_a_member_that_does_not_serve_is_waited_for(cluster: LocalCluster) -> None:
+    """By its own word it is outside as well, but who serves counts it: something is wrong."""
+    cluster._ask = _two_serve(cluster, _members("n1", "n2", "n3"))
+    with pytest.raises(NodeFailed, match="not serving"):
+        bring_up(cluster, 0.01)
+    assert cluster.running() == []
 
 
 def test_starts_only_what_is_missing(cluster: LocalCluster) -> None:
