@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from namestore.client import exporting, operations, posts, watching
 from namestore.client.drivers import AsyncDriver
 from namestore.client.exporting import AsyncExport
+from namestore.client.feeds import AsyncFeed
 from namestore.client.life import AsyncLife
 from namestore.client.network import Operation
 from namestore.client.session import Session
 from namestore.client.values import (
     EndpointStatus,
     LookupResult,
-    NameEvent,
     NameRecord,
     NewName,
     RegisterResult,
@@ -154,20 +153,17 @@ class NameStore(AsyncLife):
         """Every record, as of one revision; see `namestore.NameStore.export`."""
         return AsyncExport(await self._run(exporting.begin, prefix, timeout))
 
-    async def watch(
-        self, prefix: str = "", *, from_revision: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[NameEvent]:
-        """What changes; see `namestore.NameStore.watch`."""
-        endpoint = await self._run(watching.find_node, timeout)
-        request = watching.watch_request(prefix, from_revision)
-        loop = asyncio.get_running_loop()
-        # A thread of the feed's own: a feed waits for hours, and must not use up the loop's.
-        with (
-            ThreadPoolExecutor(1) as reader,
-            watching.Feed(self._driver, endpoint, request) as feed,
-        ):
-            while True:
-                yield await loop.run_in_executor(reader, feed.next_event)
+    def watch(
+        self,
+        prefix: str = "",
+        *,
+        from_revision: int = 0,
+        squash: bool = False,
+        timeout: float | None = None,
+    ) -> AsyncFeed:
+        """What changes, to be entered or iterated; see `namestore.NameStore.watch`."""
+        feed = watching.following(prefix, from_revision, squash)
+        return AsyncFeed(self._driver, self._session, feed, timeout)
 
     async def status(
         self, endpoint: str | None = None, *, timeout: float | None = None

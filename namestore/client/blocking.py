@@ -13,13 +13,13 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from namestore.client import exporting, operations, posts, watching
 from namestore.client.drivers import BlockingDriver
 from namestore.client.exporting import Export
+from namestore.client.feeds import Feed
 from namestore.client.life import BlockingLife
 from namestore.client.network import Operation
 from namestore.client.session import Session
 from namestore.client.values import (
     EndpointStatus,
     LookupResult,
-    NameEvent,
     NameRecord,
     NewName,
     RegisterResult,
@@ -222,19 +222,40 @@ class NameStore(BlockingLife):
         return Export(self._run(exporting.begin, prefix, timeout))
 
     def watch(
-        self, prefix: str = "", *, from_revision: int = 0, timeout: float | None = None
-    ) -> Iterator[NameEvent]:
+        self,
+        prefix: str = "",
+        *,
+        from_revision: int = 0,
+        squash: bool = False,
+        timeout: float | None = None,
+    ) -> Feed:
         """What changed since `from_revision` (0: from now on), then what changes, without end.
 
-        `timeout` is for finding a node, not for the events. Raises `RevisionCompacted` if the feed
-        no longer reaches back that far, and `Unavailable` when it broke: go on from the last
-        event's revision + 1.
+        Every change of a name that begins with `prefix` once, in the order of the revisions. It
+        goes on by itself when its node is lost, from where it was, for as long as it takes to find
+        another one.
+
+            with names.watch("user:", from_revision=seen + 1) as feed:
+                for event in feed: ...
+
+        It has begun when this returns: later changes are in it. `feed.revision` says how far it
+        is; `feed.close()` ends it, also from another thread.
+
+        Args:
+            prefix: Of the canonical names.
+            from_revision: The first revision wanted.
+            squash: Of what was missed, tell only the latest change of each name, until
+                `feed.caught_up`.
+            timeout: Seconds for finding a node to begin with, not for the events.
+
+        Raises:
+            RevisionCompacted: The feed reaches back to `metadata["oldest_revision"]` only: read the
+                names anew, and follow from there. At the beginning, or in the middle where events
+                are taken too slowly.
+            Unavailable: No node was found to begin with.
         """
-        endpoint = self._run(watching.find_node, timeout)
-        request = watching.watch_request(prefix, from_revision)
-        with watching.Feed(self._driver, endpoint, request) as feed:
-            while True:
-                yield feed.next_event()
+        feed = watching.following(prefix, from_revision, squash)
+        return Feed(self._driver, self._session, feed, timeout)
 
     def status(self, endpoint: str | None = None, *, timeout: float | None = None) -> Statuses:
         """The status of each endpoint's node, asked all at once; of one, if `endpoint` is given.

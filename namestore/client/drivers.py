@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from namestore.client.flow import Flow
+from namestore.client.incoming import Incoming
 from namestore.client.methods import Method
 from namestore.client.network import (
     Ask,
@@ -36,6 +37,7 @@ from namestore.client.network import (
     SendAll,
     Silence,
     Sleep,
+    Take,
 )
 from namestore.errors import ClientMisuse, NamestoreError
 
@@ -68,6 +70,10 @@ class Driver:
 
     def _flow(self, effect: Open) -> Flow:
         return Flow.open(self._network(), effect.endpoint, effect.method, effect.request)
+
+    def _incoming(self, flow: Flow) -> Incoming:
+        self._network()
+        return flow.incoming
 
     def close(self) -> None:
         """Closes the network.
@@ -146,6 +152,8 @@ class BlockingDriver(Driver):
                     return self._network().call(endpoint, method, request, timeout, left)
                 case Open():
                     return self._flow(effect).begun(effect.timeout)
+                case Take(flow, timeout):
+                    return self._incoming(flow).take(timeout)
                 case Sleep(seconds):
                     self._sleep(seconds)
                 case Ask():
@@ -211,6 +219,8 @@ class AsyncDriver(Driver):
             match effect:
                 case Open():
                     return await self._open(effect)
+                case Take(flow, timeout):
+                    return await self._incoming(flow).taken(timeout)
                 case Sleep(seconds):
                     await self._sleep(seconds)
                 case Ask():

@@ -81,6 +81,7 @@ class Endpoints:
         self._lock = threading.Lock()
         self._known = {address: _Known() for address in self.addresses}
         # Clients start at different endpoints, so that a fleet of them spreads.
+        self._random = random
         self._current = random.choice(self.addresses)
         self._leader_id = ""
         self._cluster_name = ""
@@ -99,6 +100,15 @@ class Endpoints:
             start = self.addresses.index(first)
             turn = self.addresses[start:] + self.addresses[:start]
             return min(turn, key=lambda address: self._cost(address, now, avoid))
+
+    def draw(self, now: float, avoid: Collection[str] = ()) -> str:
+        """The endpoint for what stays there for long: one that is as good as any, drawn."""
+        with self._lock:
+            costs = {address: self._cost(address, now, avoid) for address in self.addresses}
+            least = min(costs.values())
+            return self._random.choice(
+                [address for address, cost in costs.items() if cost == least]
+            )
 
     def is_proven(self, address: str) -> bool:
         """True while a namestore server is known to answer there."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from namestore.client.incoming import Incoming
 from namestore.client.methods import Method
 from namestore.client.network import Network, NoAnswer, Silence
 
@@ -32,6 +33,14 @@ class Flow:
         self.endpoint = endpoint
         self._messages = messages
         self._cancel = cancel
+        self._incoming: Incoming | None = None
+
+    @property
+    def incoming(self) -> Incoming:
+        """What is left of it, read ahead from now on: then nothing else may take from it."""
+        if self._incoming is None:
+            self._incoming = Incoming(self.endpoint, self._messages)
+        return self._incoming
 
     @classmethod
     def open(
@@ -83,3 +92,5 @@ class Flow:
     def close(self) -> None:
         """Ends the stream. May be called twice."""
         self._cancel()
+        if self._incoming is not None:
+            self._incoming.close()

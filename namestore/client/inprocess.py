@@ -43,7 +43,7 @@ _GATEWAY_NAMES = {
     "Status": "status",
 }
 # These are async generators (request, seconds until the first message) -> messages.
-_GATEWAY_STREAMS = {"Export": "export"}
+_GATEWAY_STREAMS = {"Export": "export", "Watch": "watch"}
 _STREAM_BEGINS_SECONDS = 5.0
 
 

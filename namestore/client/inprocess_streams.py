@@ -25,14 +25,14 @@ class InProcessStream:
     """One stream.
 
     Args:
-        source: Of the gateway.
+        source: Of the gateway. What it yields as None is no message: it only says that it began.
         begin: See there.
         failure: What an exception on the gateway's side means to the session.
     """
 
     def __init__(
         self,
-        source: AsyncGenerator[Message, None],
+        source: AsyncGenerator[Message | None, None],
         begin: Begin,
         failure: Callable[[BaseException], Failure],
     ) -> None:
@@ -71,7 +71,10 @@ class InProcessStream:
             raise asyncio.CancelledError
         self._taking = asyncio.current_task()
         try:
-            return await anext(self._source, None)
+            async for message in self._source:
+                if message is not None:
+                    return message
+            return None
         finally:
             self._taking = None
 

@@ -141,6 +141,18 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Take:
+    """Effect: the next message of an open `Flow`, waited for so many seconds.
+
+    Resumes with it, or has the failure thrown in: `TIMED_OUT` if none came. Nothing is lost when
+    whoever waits gives up.
+    """
+
+    flow: Any
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class SendAll:
     """Effect: several attempts at once. Resumes with a list of answers or failures, in order."""
 
@@ -165,7 +177,7 @@ class Sleep:
     seconds: float
 
 
-Effect = Send | Open | SendAll | Ask | Sleep
+Effect = Send | Open | Take | SendAll | Ask | Sleep
 
 ResultT = TypeVar("ResultT")
 Operation = Generator[Effect, Any, ResultT]

@@ -101,6 +101,7 @@ class _Progress:
         round: Endpoints that failed since the last wait.
         silences: Attempts that ended in silence.
         opens: The request opens a stream, and the first message of that is its answer.
+        anywhere: Any node will do, and the leader has enough to do.
         uncertain: An attempt may have been applied.
         was_sent: The latest attempt got as far as the request itself; `ever_sent`: any did.
         details: The last finding about each endpoint, for the message.
@@ -111,6 +112,7 @@ class _Progress:
     deadline: float
     timeout: float
     opens: bool = False
+    anywhere: bool = False
     round: set[str] = field(default_factory=set)
     silences: int = 0
     uncertain: bool = False
@@ -137,23 +139,32 @@ def call(
 
 
 def opened(
-    session: Session, method: Method[RequestT, ResponseT], request: RequestT, timeout: float
+    session: Session,
+    method: Method[RequestT, ResponseT],
+    request: RequestT,
+    timeout: float,
+    *,
+    anywhere: bool = False,
 ) -> Operation[tuple[Flow, ResponseT]]:
     """Opens a stream that changes nothing; returns it with its first message, at most so late.
+
+    `anywhere`: at a node that is drawn, as it stays open for long.
 
     Raises:
         NamestoreError: As `call`. What becomes of the stream later is its user's business.
     """
-    progress = _Progress(method, request, session.clock() + timeout, timeout, opens=True)
+    deadline = session.clock() + timeout
+    progress = _Progress(method, request, deadline, timeout, opens=True, anywhere=anywhere)
     begun: tuple[Flow, ResponseT] = yield from _carry(session, progress)
     return begun
 
 
 def _carry(session: Session, progress: _Progress) -> Operation[Any]:
     backoff = Backoff(session.random)
+    choose = session.endpoints.draw if progress.anywhere else session.endpoints.pick
     while True:
         began = session.clock()
-        endpoint = session.endpoints.pick(began, progress.round)
+        endpoint = choose(began, progress.round)
         try:
             response = yield from _attempt(session, progress, endpoint)
         except (NamestoreError, NoAnswer) as failure:
@@ -211,7 +222,8 @@ def _after_failure(
         raise _conclusion(progress)
     if progress.foreign == set(session.endpoints.addresses):
         raise _conclusion(progress)
-    if decision is Verdict.ELSEWHERE:
+    # A node may have as many streams as it takes while another one has room.
+    if decision is Verdict.ELSEWHERE or progress.opens:
         progress.round.add(endpoint)
     everywhere = len(progress.round) == len(session.endpoints.addresses)
     wait = backoff.next_wait() if decision is Verdict.BACK_OFF or everywhere else 0.0

@@ -152,12 +152,24 @@ class LookupResult:
 
 @dataclass(frozen=True, slots=True)
 class NameEvent:
-    """One change of the registry. `kind` is `REGISTERED`, `RELEASED`, … as in the wire contract."""
+    """One change of the registry.
+
+    Attributes:
+        kind: `REGISTERED`, `RELEASED`, `UPDATED`, `CONFIRMED`, `EXPIRED`, `RENAMED`,
+            `RENAMED_AWAY`, `HANDED_OVER`; of a namespace's policy `POLICY_PENDING`,
+            `POLICY_ACTIVE`, `POLICY_ABANDONED`. `OTHER`: one that this version does not know.
+        record: As the change left it; of a holding that ended, as it was. None: of a policy.
+        time: In the log's time, UTC.
+        other_name: RENAMED: the old name; RENAMED_AWAY: the new one. Else None.
+        namespace: Of a policy: whose. Else None.
+    """
 
     revision: int
     kind: str
-    record: NameRecord
+    record: NameRecord | None
     time: datetime
+    other_name: str | None = None
+    namespace: str | None = None
 
 
 def record_from(message: registry_pb2.NameRecord) -> NameRecord:
@@ -217,7 +229,14 @@ def event_from(message: registry_pb2.Event) -> NameEvent:
         kind = registry_pb2.Event.Kind.Name(message.kind)
     except ValueError:
         kind = "OTHER"
-    return NameEvent(message.revision, kind, record_from(message.record), time_from(message.time))
+    return NameEvent(
+        revision=message.revision,
+        kind=kind,
+        record=record_from(message.record) if message.HasField("record") else None,
+        time=time_from(message.time),
+        other_name=message.other_name or None,
+        namespace=message.namespace or None,
+    )
 
 
 class _Why(TypedDict):

@@ -1,64 +1,183 @@
-"""A change feed as the client reads it: find a node, open the stream, translate its messages.
+"""A feed of changes that goes on by itself: where it stands, and what to do when a stream breaks.
 
-Not responsible for going on after a broken feed: only the caller knows which events it has dealt
-with. Invariant: events come in the order of their revisions, none skipped between two of them.
+Yields effects and performs none; `feeds` is what applications hold. A node that says nothing for
+too long, not even how far it is, is taken for lost, and another one is asked to go on.
+
+Invariant: events are handed out in the order of their revisions, each once, and none that is wanted
+is left out, whichever nodes they came from; a feed that cannot keep that raises.
 """
 
 from __future__ import annotations
 
-from typing import Self
+import logging
+from dataclasses import dataclass
+from typing import Any
 
-from namestore.client.drivers import Driver
-from namestore.client.methods import STATUS, WATCH
-from namestore.client.network import NoAnswer, Operation
+from namestore.client.flow import Flow
+from namestore.client.methods import WATCH
+from namestore.client.network import NoAnswer, Operation, Sleep, Take
 from namestore.client.requests import checked_owner, checked_revision
-from namestore.client.session import Session, call
+from namestore.client.retry import Backoff, Verdict, verdict
+from namestore.client.session import Session, opened
 from namestore.client.values import NameEvent, event_from
-from namestore.errors import Unavailable
-from namestore.v1.cluster_pb2 import StatusRequest
-from namestore.v1.registry_pb2 import WatchRequest
+from namestore.errors import InvariantViolation, NamestoreError, OutcomeUnknown, Unavailable
+from namestore.v1 import registry_pb2 as registry
+
+# How often a node with nothing to send says how far it is, and how long its silence is borne.
+PROGRESS_MS = 2_000
+SILENCE_SECONDS = 7.0
+# One round of looking for a node, after the feed has begun; a feed that is closed hears of it then.
+_RESUME_SECONDS = 2.0
+
+_log = logging.getLogger("namestore.client")
 
 
-def find_node(session: Session, timeout: float | None) -> Operation[str]:
-    """An endpoint where a node answers just now."""
-    yield from call(session, STATUS, StatusRequest(), session.seconds(timeout))
-    return session.endpoints.pick(session.clock())
+@dataclass(slots=True)
+class Following:
+    """One feed. Used by one thread at a time, but for `end`.
+
+    Attributes:
+        prefix: Of the names wanted.
+        next_revision: The first one that is still wanted; 0: from now on, as nobody said yet when
+            that was.
+        squash: What a later change of the same name replaced is not wanted, until it has caught up.
+        resumes: How often it went on at a node after a break.
+        ended: It was closed.
+    """
+
+    prefix: str
+    next_revision: int
+    squash: bool
+    resumes: int = 0
+    ended: bool = False
+    _flow: Flow | None = None
+    _first: Any = None
+
+    def request(self) -> registry.WatchRequest:
+        """What to ask a node for now."""
+        return registry.WatchRequest(
+            prefix=self.prefix,
+            from_revision=self.next_revision,
+            squash=self.squash,
+            progress_ms=PROGRESS_MS,
+        )
+
+    @property
+    def flow(self) -> Flow | None:
+        """The stream it reads; None: it has none."""
+        return self._flow
+
+    def adopt(self, flow: Flow, first: registry.Event) -> None:
+        """Goes on with a stream that has begun."""
+        self._flow = flow
+        self._first = first if self.heard(first) is not None else None
+        if self.ended:  # meanwhile
+            self.let_go()
+
+    def first(self) -> registry.Event | None:
+        """What a new stream began with, if that is an event; once."""
+        first, self._first = self._first, None
+        return first  # type: ignore[no-any-return]  # `adopt` says what it is
+
+    def heard(self, message: registry.Event) -> registry.Event | None:
+        """Takes note of how far the feed is; returns the message if it is an event.
+
+        Raises:
+            InvariantViolation: The node sent what was not wanted any more.
+        """
+        if message.kind == registry.Event.PROGRESS:
+            self.next_revision = max(self.next_revision, message.revision + 1)
+            self.squash = self.squash and not message.caught_up
+            return None
+        return message
+
+    def handed_out(self, message: registry.Event) -> NameEvent:
+        """The event, which is dealt with from now on."""
+        if message.revision < self.next_revision:
+            raise InvariantViolation(
+                f"a node sent revision {message.revision} to a feed that wants "
+                f"{self.next_revision} next"
+            )
+        self.next_revision = message.revision + 1
+        return event_from(message)
+
+    def let_go(self) -> None:
+        """Gives its stream up; the next one goes on from the next revision."""
+        flow, self._flow, self._first = self._flow, None, None
+        if flow is not None:
+            flow.close()
+
+    def end(self) -> None:
+        """Ends the feed; whoever waits for an event is told. Any thread, also twice."""
+        self.ended = True
+        flow = self._flow
+        if flow is not None:
+            flow.close()
 
 
-def watch_request(prefix: str, from_revision: int) -> WatchRequest:
-    """Raises `InvalidRequest` for what cannot be sent."""
-    return WatchRequest(
-        prefix=checked_owner(prefix, "prefix"),
-        from_revision=checked_revision(from_revision, "from_revision"),
+def following(prefix: str, from_revision: int, squash: bool) -> Following:
+    """A feed that has not begun. Raises `InvalidRequest` for what cannot be asked for."""
+    return Following(
+        checked_owner(prefix, "prefix"), checked_revision(from_revision, "from_revision"), squash
     )
 
 
-class Feed:
-    """An open change feed. Used by one thread at a time."""
+def begin(session: Session, feed: Following, timeout: float | None) -> Operation[None]:
+    """Opens the feed's first stream, within a call's time. Afterwards "from now on" is settled."""
+    yield from _open(session, feed, session.seconds(timeout))
 
-    def __init__(self, driver: Driver, endpoint: str, request: WatchRequest) -> None:
-        self._messages, self._cancel = driver.open_stream(endpoint, WATCH, request)
 
-    def next_event(self) -> NameEvent:
-        """Waits for the next event.
+def next_event(session: Session, feed: Following) -> Operation[NameEvent | None]:
+    """The next event, however long it takes; None: the feed was closed.
 
-        Raises:
-            NamestoreError: Stated by the server; `Unavailable` when the feed broke.
-        """
-        try:
-            message = next(self._messages, None)
-        except NoAnswer as failure:
-            raise Unavailable(f"the feed broke: {failure}") from failure
+    Raises:
+        NamestoreError: What no other node and no other attempt would change.
+    """
+    while not feed.ended:
+        if feed.flow is None:
+            yield from _resume(session, feed)
+            continue
+        message = feed.first()
         if message is None:
-            raise Unavailable("the feed ended: the node closed it")
-        return event_from(message)  # type: ignore[arg-type]  # WATCH says what comes
+            message = yield from _take(session, feed)
+        if message is not None and not feed.ended:
+            return feed.handed_out(message)
+    feed.let_go()
+    return None
 
-    def close(self) -> None:
-        """Ends the feed. May be called twice, and from another thread."""
-        self._cancel()
 
-    def __enter__(self) -> Self:
-        return self
+def _take(session: Session, feed: Following) -> Operation[registry.Event | None]:
+    """What the stream says next, if that is an event; otherwise the feed knows what to do."""
+    flow = feed.flow
+    if flow is None:
+        return None
+    try:
+        message = yield Take(flow, SILENCE_SECONDS)
+    except (NamestoreError, NoAnswer) as failure:
+        feed.let_go()
+        if feed.ended:
+            return None
+        if verdict(failure) is Verdict.GIVE_UP:
+            raise
+        _log.info("feed.broke endpoint=%s %s", flow.endpoint, failure)
+        session.endpoints.note_failure(flow.endpoint, session.clock())
+        return None
+    return feed.heard(message)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+
+def _resume(session: Session, feed: Following) -> Operation[None]:
+    """Goes on at whichever node takes it, for as long as that takes."""
+    backoff = Backoff(session.random)
+    while not feed.ended:
+        try:
+            yield from _open(session, feed, _RESUME_SECONDS)
+            feed.resumes += 1
+            return
+        except (Unavailable, OutcomeUnknown) as error:
+            _log.info("feed.waits %s", error)
+            yield Sleep(backoff.next_wait())
+
+
+def _open(session: Session, feed: Following, timeout: float) -> Operation[None]:
+    flow, first = yield from opened(session, WATCH, feed.request(), timeout, anywhere=True)
+    feed.adopt(flow, first)

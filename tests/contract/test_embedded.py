@@ -52,8 +52,6 @@ def test_the_calls_of_the_interface_work(tmp_path: Path) -> None:
         assert entry.node is not None
         assert entry.node.name_count == 1201
         assert store.confirm(names[0], "me").name == names[0]
-        with pytest.raises(errors.NotImplementedYet):
-            next(store.watch())
 
 
 def test_a_race_in_one_process_has_one_winner(tmp_path: Path) -> None:

@@ -379,21 +379,6 @@ def test_status_asks_every_endpoint_and_raises_for_none(stage: Stage) -> None:
     assert [entry.endpoint for entry in scene.status("c:1")] == ["c:1"]
 
 
-def test_watch_yields_events_until_the_feed_breaks(stage: Stage) -> None:
-    """Events come in order; a broken feed is an error, never a silent end."""
-    scene = stage(nodes=1)
-    event = registry.Event(revision=4, kind=registry.Event.RELEASED)
-    scene.nodes["a:1"].script = [event, errors.NotImplementedYet("a later version")]
-    with pytest.raises(errors.NotImplementedYet):
-        scene.watch("user:")
-    scene.nodes["a:1"].script = [event, lost()]
-    with pytest.raises(errors.Unavailable, match="connection reset"):
-        scene.watch("user:")
-    scene.nodes["a:1"].script = [event]
-    with pytest.raises(errors.Unavailable, match="the feed ended"):
-        scene.watch("user:")
-
-
 def test_a_closed_client_says_so(stage: Stage) -> None:
     """Every call on a closed client is a misuse, and closing twice is none."""
     scene = stage()

@@ -15,7 +15,7 @@ from namestore.client.blocking import NameStore
 from tests.unit.client.fake_network import Scene
 
 # Methods whose result is for `with`.
-ENTERED = {"reserve"}
+ENTERED = {"reserve", "watch"}
 
 
 def public(face: type) -> dict[str, Callable[..., Any]]:
@@ -48,6 +48,8 @@ def test_what_is_entered_is_entered_asynchronously() -> None:
         scene = Scene(flavour)
         assert hasattr(scene.store.reserve("user:alice"), enter)
         assert scene.network.sent == []
+    assert hasattr(scene.store.watch(), "__aenter__")
+    assert scene.network.sent == []
 
 
 def test_the_package_hands_out_its_client() -> None:
