@@ -143,15 +143,16 @@ class Watches:
                 f"{self._watchers_max} watchers follow this node, and no more may; watch at "
                 "another one"
             )
-        if not self._replica.status().serving:
-            raise self._why_out_of_touch()
-        self._in_touch, self._in_touch_at = True, self._clock()
         if not self._ticks:
+            self._in_touch_at = self._clock()
             self._look_later()
         self._watchers.add(watcher)
 
     async def _first_revision(self, asked: int, timeout: float) -> int:
         if asked:
+            if not self._replica.status().serving:
+                await self._desk.catch_up(timeout)  # as any call, it may wait for a leader
+            self._in_touch, self._in_touch_at = True, self._clock()
             check_kept(asked, self._replica.meta)
             return asked
         # What this node had applied when the call came is exact if it led then: a leader has
@@ -159,6 +160,7 @@ class Watches:
         # some moment after the call came.
         before = self._replica.status()
         await self._desk.catch_up(timeout)
+        self._in_touch, self._in_touch_at = True, self._clock()
         after = self._replica.status()
         led = before.role is Role.LEADER and (after.role, after.term) == (Role.LEADER, before.term)
         exact = led and before.applied_index >= before.commit_index
