@@ -17,6 +17,7 @@ from namestore.cli.reading import history_command, list_command, lookup_command
 from namestore.cli.registering import register_command, release_command, slug_command
 from namestore.cli.status import status_command
 from namestore.cli.streams import occupy_closed_descriptors
+from namestore.cli.watching import watch_command
 
 
 @click.group(
@@ -46,6 +47,7 @@ for _command in (
     slug_command,
     list_command,
     history_command,
+    watch_command,
     import_command,
     export_command,
     status_command,

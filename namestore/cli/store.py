@@ -16,6 +16,7 @@ from namestore.client.values import (
     EndpointStatus,
     LookupResult,
     MemberState,
+    NameEvent,
     NameRecord,
     NewName,
     RegisterResult,
@@ -35,6 +36,21 @@ class Picture(Protocol):
     def __iter__(self) -> Iterator[NameRecord]:
         """Raises `Unavailable` when it broke off: begin another."""
         ...
+
+
+class Changes(Protocol):
+    """An open feed of changes; see `namestore.client.feeds.Feed`."""
+
+    @property
+    def revision(self) -> int:
+        """Everything wanted up to this one was handed out."""
+        ...
+
+    def __iter__(self) -> Iterator[NameEvent]: ...
+
+    def __enter__(self) -> Changes: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Store(Protocol):
@@ -164,6 +180,17 @@ class Store(Protocol):
         self, prefix: str = "", *, timeout: float | None = None
     ) -> AbstractContextManager[Picture]:
         """The names that begin with `prefix`, as they are now."""
+        ...
+
+    def watch(
+        self,
+        prefix: str = "",
+        *,
+        from_revision: int = 0,
+        squash: bool = False,
+        timeout: float | None = None,
+    ) -> Changes:
+        """What changed since a revision, then what changes."""
         ...
 
     def status(self, *, timeout: float | None = None) -> Sequence[EndpointStatus]:

@@ -21,6 +21,7 @@ from namestore.client.histories import Ending, Holding
 from namestore.client.namespace_values import NamespaceState
 from namestore.client.values import (
     EndpointStatus,
+    NameEvent,
     NodeRole,
     PeerState,
     Refusal,
@@ -91,6 +92,7 @@ CASES: dict[str, tuple[tuple[str, ...], bytes, int]] = {
         1,
     ),
     "namespace_policy": (("namespace", "policy"), b"", 0),
+    "watch": (("watch", "--count", "2"), b"", 0),
     "usage": (("lookup",), b"", 2),
 }
 
@@ -104,6 +106,7 @@ LIFE = {
     "lookup_redirect",
     "namespace_get",
     "namespace_list",
+    "watch",
 }
 
 
@@ -159,6 +162,10 @@ def with_life(store: FakeStore) -> FakeStore:
         Holding("a", EPOCH, later, 3, Ending.HANDED_OVER, 7),
         Holding("account-17", later, None, 3, None, None),
     )
+    store.events = [
+        NameEvent(7, "RENAMED", alice, EPOCH, other_name="user:old"),
+        NameEvent(8, "POLICY_ACTIVE", None, later, namespace="user"),
+    ]
     store.namespaces["user"] = NamespaceState(
         "user", 5, Policy(profile=Profile.USERNAME), 9, Policy(look_alikes=True), "user:m"
     )

@@ -17,6 +17,7 @@ from namestore.client.values import (
     EndpointStatus,
     LookupResult,
     MemberState,
+    NameEvent,
     NameRecord,
     NewName,
     NodeRole,
@@ -38,6 +39,8 @@ class FakeStore:
     Attributes:
         targets: What it was opened for.
         batches: The names of each `register_many`, as they were sent.
+        events: What a `watch` tells; then it ends with `feed_end`.
+        watched: Prefix, first revision and whether it was squashed, of each `watch`.
         request_ids: Of each `register`, `release` and other change.
         refusals: What a `register` of that name is answered.
     """
@@ -54,6 +57,9 @@ class FakeStore:
         self.conflicts: tuple[PolicyConflict, ...] = ()
         self.statuses: list[EndpointStatus] = [status_of("n1", NodeRole.LEADER)]
         self.members = [member_of("n1"), member_of("n2"), member_of("n3")]
+        self.events: list[NameEvent] = []
+        self.watched: list[tuple[str, int, bool]] = []
+        self.feed_end: BaseException = KeyboardInterrupt()
         self.targets: list[Target] = []
         self.timeouts: list[float] = []
         self.batches: list[list[str]] = []
@@ -317,7 +323,40 @@ class FakeStore:
         self.before("transfer_leadership", (node_id, timeout))
         return node_id or "n2"
 
+    def watch(
+        self,
+        prefix: str = "",
+        *,
+        from_revision: int = 0,
+        squash: bool = False,
+        timeout: float | None = None,
+    ) -> FakeFeed:
+        self.before("watch", (prefix, timeout))
+        self.watched.append((prefix, from_revision, squash))
+        return FakeFeed(self)
+
     def close(self) -> None:
+        self.closed = True
+
+
+class FakeFeed:
+    """Tells the store's events, and ends as the store says."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self.revision = 40
+        self.closed = False
+        self._store = store
+
+    def __iter__(self) -> Iterator[NameEvent]:
+        for event in self._store.events:
+            self.revision = event.revision
+            yield event
+        raise self._store.feed_end
+
+    def __enter__(self) -> FakeFeed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.closed = True
 
 
