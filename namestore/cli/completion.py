@@ -9,7 +9,7 @@ from click.shell_completion import get_completion_class
 
 from namestore.cli.exits import DONE
 from namestore.cli.group import PROGRAM
-from namestore.cli.streams import emit
+from namestore.streams import emit
 
 _VARIABLE: Final = "_NAMESTORE_CLI_COMPLETE"
 

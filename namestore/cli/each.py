@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from namestore.cli.exits import DONE, INTERRUPTED, exit_code
 from namestore.cli.output import Printer, error_json, json_line, shown
-from namestore.cli.streams import emit_beside
 from namestore.errors import InvalidRequest, NamestoreError, Refused
+from namestore.streams import emit_beside
 
 # Does one name, prints its result, and returns the exit code.
 Act = Callable[[str], int]

@@ -19,7 +19,6 @@ BAD_USAGE: Final = 2
 UNAVAILABLE: Final = 3
 OUTCOME_UNKNOWN: Final = 4
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
-BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
 
 # Looked up along the class's bases: the nearest entry counts.
 EXIT_CODES: Final[dict[type[errors.NamestoreError], int]] = {

@@ -28,9 +28,9 @@ from namestore.cli.output import json_line, record_json, shown
 from namestore.cli.progress import ProgressView, progress_view
 from namestore.cli.sink import export_sink, is_replaceable
 from namestore.cli.store import Picture, Store
-from namestore.cli.streams import emit, hush
 from namestore.client.values import NameRecord
 from namestore.errors import NamestoreError, Overloaded, Unavailable
+from namestore.streams import emit, hush
 
 _RECORDS_PER_ADVANCE: Final = 1000
 # So often an export that broke off is begun again.

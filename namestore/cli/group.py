@@ -15,7 +15,6 @@ import click
 
 from namestore.cli.exits import (
     BAD_USAGE,
-    BROKEN_PIPE,
     DONE,
     INTERRUPTED,
     OUTCOME_UNKNOWN,
@@ -23,8 +22,16 @@ from namestore.cli.exits import (
     exit_code,
 )
 from namestore.cli.output import Printer, speak_safely
-from namestore.cli.streams import OutputLost, flush_output, hush
 from namestore.errors import NamestoreError
+from namestore.streams import (
+    BROKEN_PIPE,
+    HelpLost,
+    OutputLost,
+    PipeClosed,
+    hush,
+    output_told,
+    show_usage,
+)
 
 PROGRAM: Final = "namestore-cli"
 
@@ -40,10 +47,6 @@ def reads_only(ctx: click.Context) -> None:
     ctx.meta[_READS] = True
 
 
-class _PipeClosed(Exception):
-    """Nobody reads the output any more."""
-
-
 class _ResultLost(Exception):
     """A result could not be written; the code says whether anything may have been done."""
 
@@ -56,16 +59,23 @@ class CommandLine(click.Group):
     """The group of all commands; a command returns its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; a broken pipe is kept from click, which would end with 1."""
+        """Runs the command; keeps what becomes of its output from click, which would end with 1."""
         try:
-            code = super().invoke(ctx)
-            flush_output()
-        except BrokenPipeError as error:
-            raise _PipeClosed from error
+            with output_told():
+                return super().invoke(ctx)
+        except HelpLost as error:
+            raise _ResultLost(str(error), UNAVAILABLE) from error
         except OutputLost as error:
             reads = ctx.invoked_subcommand in _READING_COMMANDS or ctx.meta.get(_READS, False)
             raise _ResultLost(str(error), UNAVAILABLE if reads else OUTCOME_UNKNOWN) from error
-        return code
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Reads the command line; `--help` prints, and ends, here."""
+        try:
+            with output_told():
+                return super().make_context(*args, **kwargs)
+        except OutputLost as error:
+            raise _ResultLost(str(error), UNAVAILABLE) from error
 
     def main(
         self,
@@ -103,17 +113,9 @@ def _ended(error: Exception, printer: Printer) -> int:
         return BROKEN_PIPE
 
 
-def _show(error: click.ClickException) -> None:
-    """Says what is wrong with the command line, if standard error is open and has room."""
-    try:
-        error.show()
-    except OSError:
-        hush(sys.stderr)
-
-
 def _explained(error: Exception, printer: Printer) -> int:
     match error:
-        case _PipeClosed():
+        case PipeClosed():
             hush(sys.stdout)
             return BROKEN_PIPE
         case _ResultLost():
@@ -126,7 +128,7 @@ def _explained(error: Exception, printer: Printer) -> int:
             printer.note("interrupted")
             return INTERRUPTED
         case click.ClickException():
-            _show(error)
+            show_usage(error)
             printer.usage_error(error.format_message())
             return BAD_USAGE
         case _:

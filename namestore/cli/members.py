@@ -13,7 +13,8 @@ from typing import Any, Final
 import click
 
 from namestore.cli.connection import Session, session_of
-from namestore.cli.exits import DONE, UNAVAILABLE
+from namestore.cli.exits import DONE, REFUSED, UNAVAILABLE
+from namestore.cli.group import reads_only
 from namestore.cli.options import shared_options
 from namestore.cli.output import Printer, print_warnings, shown
 from namestore.cli.store import Store
@@ -37,6 +38,7 @@ def members_command() -> None:
 @click.pass_context
 def list_members(ctx: click.Context) -> int:
     """Show the members: addresses, role, connection to the leader, entries they lack."""
+    reads_only(ctx)
     session = session_of(ctx)
     with session.store() as store:
         answers = store.status(timeout=session.timeout(STATUS_SECONDS))
@@ -86,11 +88,19 @@ def add_member(ctx: click.Context, node_id: str, raft: str, grpc: str) -> int:
 @shared_options
 @click.pass_context
 def remove_member(ctx: click.Context, node_id: str) -> int:
-    """Have node ID leave. It may be down for good; one that runs stops by itself."""
+    """Have node ID leave. It may be down for good; one that runs stops by itself.
+
+    The exit code is 1 if it was no member, and nothing was changed.
+    """
     session = session_of(ctx)
     with session.store() as store:
+        leader = _leader_view(store.status(timeout=STATUS_SECONDS))
         members = store.remove_member(node_id, timeout=session.timeout(REMOVE_SECONDS))
     _print_members(session.printer, members)
+    known = {member.node_id for member in leader.members} if leader is not None else set()
+    if known and node_id not in known:
+        session.printer.note(f"{shown(node_id)} was no member before: nothing was changed.")
+        return REFUSED
     session.printer.note(f"{shown(node_id)} is no member any more; if it runs, it stops by itself.")
     session.printer.note(
         f"  next: take {shown(node_id)} out of [[nodes]] of every node's file, and out of the "
@@ -118,8 +128,18 @@ def transfer_leadership(ctx: click.Context, node_id: str) -> int:
 def _best_view(answers: Sequence[EndpointStatus]) -> NodeStatus | None:
     """The leader's, else that of the node that is furthest."""
     nodes = [answer.node for answer in answers if answer.node is not None]
+    return _leader_view(answers) or max(nodes, key=_how_far, default=None)
+
+
+def _leader_view(answers: Sequence[EndpointStatus]) -> NodeStatus | None:
+    """The leader's: what it does not name is no member."""
+    nodes = [answer.node for answer in answers if answer.node is not None]
     leading = [node for node in nodes if node.role is NodeRole.LEADER and node.has_quorum]
-    return max(leading or nodes, key=lambda node: (node.term, node.commit_index), default=None)
+    return max(leading, key=_how_far, default=None)
+
+
+def _how_far(node: NodeStatus) -> tuple[int, int]:
+    return node.term, node.commit_index
 
 
 def _print_members(

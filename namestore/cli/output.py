@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from namestore.cli.exits import advice, reason
-from namestore.cli.streams import emit, emit_beside, tell
 from namestore.client.values import EndpointStatus, NameRecord
 from namestore.errors import NamestoreError
+from namestore.streams import emit, emit_beside, tell
 
 Json = Mapping[str, Any]
 
@@ -39,10 +39,10 @@ class Printer:
 
         Args:
             error: What went wrong.
-            about: What it concerns, such as the name.
+            about: What it concerns, such as the name, unless the message names it.
             context: Goes into the JSON object as it is.
         """
-        subject = f"{shown(about)}: " if about else ""
+        subject = f"{shown(about)}: " if about and about not in error.message else ""
         self.note(f"error: {subject}{shown(error.message, chars_max=2000)}")
         if hint := advice(error):
             self.note(f"  {hint}")

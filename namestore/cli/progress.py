@@ -21,7 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from namestore.cli.streams import tell
+from namestore.streams import tell
 
 INTERVAL_SECONDS: Final = 5.0
 

@@ -75,9 +75,10 @@ def history_command(ctx: click.Context, name: str, stale: bool) -> int:
             session.printer.result(_holding_line(holding), _holding_json(canonical, holding))
         if not history.holdings:
             session.printer.note(f"{shown(canonical)}: nobody is known to have held it")
-        session.printer.note(
-            f"holdings that ended before revision {history.oldest_revision} are not known"
-        )
+        if history.oldest_revision > 1:  # nothing ended before the first change
+            session.printer.note(
+                f"holdings that ended before revision {history.oldest_revision} are not known"
+            )
         return DONE if history.holdings else REFUSED
 
     with session.store() as store:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from namestore.cli.streams import OutputLost
+from namestore.streams import OutputLost
 
 
 def is_replaceable(output: Path) -> bool:

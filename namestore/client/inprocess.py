@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from namestore.client.inprocess_streams import InProcessStream
 from namestore.client.methods import Method
 from namestore.client.network import Done, Failure, NoAnswer, Silence
-from namestore.errors import ClientMisuse, NamestoreError, NotImplementedYet
+from namestore.errors import ClientMisuse, InvalidRequest, NamestoreError, NotImplementedYet
 
 # The gateway answers within the timeout; this much later it is taken for stuck.
 _GRACE_SECONDS = 1.0
@@ -45,6 +45,8 @@ _GATEWAY_NAMES = {
 # These are async generators (request, seconds until the first message) -> messages.
 _GATEWAY_STREAMS = {"Export": "export", "Watch": "watch"}
 _STREAM_BEGINS_SECONDS = 5.0
+# Orders that a node by itself cannot be given.
+_OF_CLUSTERS = frozenset(("AddMember", "RemoveMember", "TransferLeadership"))
 
 
 class InProcessNetwork:
@@ -150,6 +152,11 @@ class InProcessNetwork:
     def _start(
         self, method: Method[Any, Any], request: Message, timeout: float
     ) -> concurrent.futures.Future[Message]:
+        if method.name in _OF_CLUSTERS:
+            raise InvalidRequest(
+                "an embedded registry is one node by itself: nobody joins or leaves it, and "
+                "nobody else can lead"
+            )
         answer = getattr(self._gateway, _GATEWAY_NAMES.get(method.name, ""), None)
         if answer is None:
             raise NotImplementedYet(f"an embedded registry does not serve {method.name} yet")

@@ -43,6 +43,14 @@ class Method(Generic[RequestT, ResponseT]):
         """As gRPC spells it."""
         return f"/{self.service}/{self.name}"
 
+    @property
+    def retry_advice(self) -> str:
+        """What to do when nobody knows whether it was applied."""
+        if self.service == CLUSTER_SERVICE:
+            # Orders about the cluster have no request_id: they name the state that is wanted.
+            return "ask again to learn"
+        return "retry with the same request_id"
+
 
 def _write(
     name: str, request_type: type[RequestT], response_type: type[ResponseT]

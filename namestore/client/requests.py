@@ -19,6 +19,9 @@ from namestore.errors import InvalidName, InvalidRequest
 from namestore.rpc.identities import REQUEST_ID_BYTES, draw_request_id
 from namestore.v1 import registry_pb2 as registry
 
+_REVISION_MAX = 2**64 - 1
+_TTL_SECONDS_MAX = 1_000_000_000
+
 
 def drawn_request_id(given: object) -> bytes:
     """The caller's request_id, or a fresh random one.
@@ -60,8 +63,12 @@ def checked_timeout(timeout: float) -> float:
 
 def checked_revision(revision: object, field: str = "create_revision") -> int:
     """Raises `InvalidRequest` unless `revision` is a whole number that a revision can be."""
-    if not isinstance(revision, int) or not 0 <= revision < 2**64:
-        raise InvalidRequest(f"{field} is {revision!r}; it must be 0 or a revision", field=field)
+    if not isinstance(revision, int) or not 0 <= revision <= _REVISION_MAX:
+        raise InvalidRequest(
+            f"{field} is {revision!r}; it must be 0 or a revision, which is at most "
+            f"{_REVISION_MAX}",
+            field=field,
+        )
     return revision
 
 
@@ -163,8 +170,10 @@ def _duration(ttl: float | timedelta | None) -> Duration | None:
     if ttl is None:
         return None
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if not 0 <= seconds < 1e9:
-        raise InvalidRequest(f"ttl is {ttl!r}; it must be 0 seconds or more", field="ttl")
+    if not 0 <= seconds <= _TTL_SECONDS_MAX:
+        raise InvalidRequest(
+            f"ttl is {ttl!r}; it must be 0 to {_TTL_SECONDS_MAX:,} seconds", field="ttl"
+        )
     duration = Duration()
     duration.FromMilliseconds(ceil(seconds * 1000))
     return duration

@@ -266,9 +266,9 @@ def _conclusion(progress: _Progress) -> NamestoreError:
     findings = "; ".join(f"{where}: {what}" for where, what in progress.details.items())
     conclusion: NamestoreError
     if progress.method.writes and progress.uncertain:
+        method = progress.method
         conclusion = OutcomeUnknown(
-            f"{progress.method.name} may have been applied; retry with the same request_id "
-            f"({findings})",
+            f"{method.name} may have been applied; {method.retry_advice} ({findings})",
             **_identity(progress.request),
         )
     elif isinstance(last, NamestoreError) and not isinstance(last, OutcomeUnknown):

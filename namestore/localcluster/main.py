@@ -15,12 +15,10 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.status import Status
 
 from namestore.errors import ConfigError, NamestoreError
 from namestore.localcluster.bring_up import (
-    BroughtUp,
     bring_up,
     refuse_taken_base,
     refuse_taken_ports,
@@ -32,10 +30,13 @@ from namestore.localcluster.errors import LocalClusterError, NodeFailed
 from namestore.localcluster.interrupts import termination_interrupts
 from namestore.localcluster.observe import Health, NodeView
 from namestore.localcluster.table import all_serve, as_json, as_table, gather
+from namestore.localcluster.telling import complain, say, tell_brought_up, tell_what_next
+from namestore.streams import SafeGroup, emit, show_usage, tell
 
 _DIRECTORY_DEFAULT = Path(".namestore")
 _EXIT_NOT_ALL_WELL = 1
 _EXIT_UNUSABLE = 2
+_EXIT_OUTPUT_LOST = 5
 _EXIT_INTERRUPTED = 130
 _DOWN_SECONDS = 12.0
 
@@ -47,8 +48,15 @@ Exit codes:
   2    bad usage: unknown node, a directory that is not this tool's, a broken cluster.toml
   3    a port is in use by something else
   4    another namestore-local-cluster is at work on the directory
+  5    done, but standard output is closed or full
   130  interrupted; what `up` had started is ended again
+  141  done, but nobody read the output any more
 """
+
+
+class _Program(SafeGroup):
+    LOST_CODE = _EXIT_OUTPUT_LOST
+
 
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -68,6 +76,7 @@ def _in_directory(command: _Command) -> _Command:
 
 
 @click.group(
+    cls=_Program,
     epilog=_EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -119,8 +128,8 @@ def up(
         cluster = LocalCluster.prepare(place, nodes=nodes, base_port=base_port, tls=tls)
         with _err.status("starting …") as progress:
             done = bring_up(cluster, timeout, lambda views: _tell_progress(progress, views))
-    _tell_brought_up(cluster, done)
-    _tell_what_next(cluster, directory)
+    tell_brought_up(cluster, done)
+    tell_what_next(cluster, "" if directory == _DIRECTORY_DEFAULT else f" --dir {directory}")
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -131,9 +140,11 @@ def status(directory: Path, as_object: bool) -> None:
     cluster = LocalCluster.open(directory)
     rows = gather(cluster)
     if as_object:
-        click.echo(json.dumps(as_json(cluster, rows)))
+        emit(json.dumps(as_json(cluster, rows)))
     else:
-        _out.print(as_table(rows))
+        with _out.capture() as table:
+            _out.print(as_table(rows))
+        emit(table.get().rstrip("\n"))
     if not all_serve(rows):
         sys.exit(_EXIT_NOT_ALL_WELL)
 
@@ -146,7 +157,7 @@ def kill(directory: Path, node: str) -> None:
     with _locked(directory) as cluster:
         node_id = cluster.node_id(node)
         killed = cluster.kill(node_id)
-    _say(f"{node_id} killed" if killed else f"{node_id} does not run")
+    say(f"{node_id} killed" if killed else f"{node_id} does not run")
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -167,7 +178,7 @@ def stop(directory: Path, node: str, timeout: float | None) -> None:
             raise NodeFailed(
                 f"{error.message}: `namestore-local-cluster kill {node_id}` ends it at once"
             ) from error
-    _say(f"{node_id} stopped" if stopped else f"{node_id} does not run")
+    say(f"{node_id} stopped" if stopped else f"{node_id} does not run")
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -188,7 +199,7 @@ def start(directory: Path, node: str, timeout: float) -> None:
     with _locked(directory) as cluster:
         node_id = cluster.node_id(node)
         if node_id in cluster.running():
-            _say(f"{node_id} runs already (pid {cluster.process(node_id).pid})")
+            say(f"{node_id} runs already (pid {cluster.process(node_id).pid})")
             return
         refuse_taken_ports(cluster, node_id)
         with _err.status(f"starting {node_id} …"):
@@ -199,7 +210,7 @@ def start(directory: Path, node: str, timeout: float) -> None:
                 cluster.end_nodes([node_id], timeout=5.0)
                 raise
     note = "" if view.health is Health.SERVING else "; it does not serve yet, see: status"
-    _say(f"{node_id} started (pid {cluster.process(node_id).pid}){note}")
+    say(f"{node_id} started (pid {cluster.process(node_id).pid}){note}")
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -218,13 +229,13 @@ def down(directory: Path, wipe: bool) -> None:
             killed = cluster.end(_DOWN_SECONDS)
         if wipe:
             left = cluster.directory.wipe()
-    _say(f"ended: {', '.join(running)}" if running else "no node ran")
+    say(f"ended: {', '.join(running)}" if running else "no node ran")
     if killed:
-        _say(f"killed, because still running after {_DOWN_SECONDS:g} s: {', '.join(killed)}")
+        say(f"killed, because still running after {_DOWN_SECONDS:g} s: {', '.join(killed)}")
     if wipe:
-        _say(f"removed the cluster in {directory}")
+        say(f"removed the cluster in {directory}")
     if left:
-        _say(f"left in {directory}, not made by this tool: {', '.join(left)}")
+        say(f"left in {directory}, not made by this tool: {', '.join(left)}")
 
 
 def main() -> NoReturn:
@@ -233,16 +244,16 @@ def main() -> NoReturn:
         with termination_interrupts():
             cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        show_usage(error)
         sys.exit(error.exit_code)
     except LocalClusterError as error:
-        _complain(error)
+        complain(error)
         sys.exit(error.EXIT_CODE)
     except NamestoreError as error:
-        _complain(error)
+        complain(error)
         sys.exit(_EXIT_UNUSABLE if isinstance(error, ConfigError) else _EXIT_NOT_ALL_WELL)
     except (click.Abort, KeyboardInterrupt):
-        _err.print("interrupted")
+        tell("interrupted")
         sys.exit(_EXIT_INTERRUPTED)
     sys.exit(0)
 
@@ -252,53 +263,10 @@ def _locked(directory: Path) -> Iterator[LocalCluster]:
     cluster = LocalCluster.open(directory)
     with cluster.directory.locked():
         for node_id, pid in cluster.adopt().items():
-            _err.print(f"the pid file of {node_id} was lost: it is pid {pid}, by its data's lock")
+            tell(f"the pid file of {node_id} was lost: it is pid {pid}, by its data's lock")
         yield cluster
 
 
 def _tell_progress(progress: Status, views: dict[str, NodeView]) -> None:
     states = [f"{node_id} {view.health.value}" for node_id, view in views.items()]
     progress.update("waiting: " + ", ".join(states))
-
-
-def _tell_brought_up(cluster: LocalCluster, done: BroughtUp) -> None:
-    for node_id in done.stale:
-        _say(f"{node_id} had been killed or had crashed: started again")
-    if not done.started:
-        _say(f"already running: {', '.join(done.running)}")
-    elif done.running:
-        _say(f"ran already: {', '.join(done.running)}; started: {', '.join(done.started)}")
-    else:
-        _say(f"started: {', '.join(done.started)}")
-    for node_id in cluster.node_ids:
-        _say(f"  {node_id}  {cluster.endpoint(node_id)}  pid {cluster.process(node_id).pid}")
-    for node_id in done.outside:
-        node = cluster.config.node(node_id)
-        _say(
-            f"{node_id} runs, and is no member: add it with `namestore-cli members add {node_id} "
-            f"--raft {node.raft} --grpc {node.grpc}`, or stop it"
-        )
-
-
-def _tell_what_next(cluster: LocalCluster, directory: Path) -> None:
-    where = "" if directory == _DIRECTORY_DEFAULT else f" --dir {directory}"
-    _say(f"\nendpoints: {cluster.endpoints}\n\nTry:")
-    for line in (
-        f"export NAMESTORE_ENDPOINTS={cluster.endpoints}",
-        "namestore-cli register user:alice --owner account-17",
-        "namestore-cli register user:alice --owner account-18     # taken",
-        f"namestore-local-cluster status{where}",
-        f"namestore-local-cluster kill {cluster.node_ids[0]}{where}",
-        f"namestore-local-cluster down{where}",
-    ):
-        _say(f"  {line}")
-
-
-def _say(text: str) -> None:
-    _out.print(escape(text))
-
-
-def _complain(error: NamestoreError) -> None:
-    _err.print(f"[red]error:[/] {escape(error.message)}")
-    if isinstance(error, NodeFailed) and error.log_tail:
-        _err.print(f"its log ended so:\n{escape(error.log_tail)}")

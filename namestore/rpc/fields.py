@@ -73,12 +73,12 @@ def ttl_ms(ttl: Duration, field: str) -> int:
     """A reservation's time in whole milliseconds, rounded up; 0: as the policy says.
 
     Raises:
-        InvalidRequest: It is negative, or no duration at all.
+        InvalidRequest: It is negative, or longer than a duration can be.
     """
     if not 0 <= ttl.seconds <= _DURATION_SECONDS_MAX or not 0 <= ttl.nanos <= _DURATION_NANOS_MAX:
         raise InvalidRequest(
-            f"{field} must not be negative; zero is as long as the namespace's policy says, "
-            "and without it a name is registered for ever",
+            f"{field} must be 0 to {_DURATION_SECONDS_MAX:,} seconds; zero is as long as the "
+            "namespace's policy says, and without it a name is registered for ever",
             field=field,
         )
     # Longer than any policy allows is as long as the policy allows.

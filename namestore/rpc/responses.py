@@ -276,9 +276,13 @@ def _refused(outcome: Outcome) -> NamestoreError:
 
 
 def _reused(path: str) -> InvalidRequest:
-    return InvalidRequest(
+    message = (
         f"{path}request_id was used for a different request before: a retry repeats its request "
-        "in every field, and a new request needs a new request_id (of an independent batch, the "
-        "other requests were decided: send them again to hear how)",
-        field=path + "request_id",
+        "in every field, and a new request needs a new request_id"
     )
+    if path:
+        message += (
+            " (of an independent batch, the other requests were decided: send them again to hear "
+            "how)"
+        )
+    return InvalidRequest(message, field=path + "request_id")

@@ -4,12 +4,13 @@
 |---------|----------------------------------------------------------------------------|
 | 0       | ended as it was told to (SIGTERM, SIGINT), calls answered                  |
 | 1       | something unexpected, or draining took longer than `drain_timeout_ms`;      |
-|         | or `--wipe-and-rejoin` could not be begun                                   |
+|         | or `--wipe-and-rejoin` could not be begun; or standard output was lost      |
 | 2       | bad usage or configuration, or the port is taken                           |
 | 3       | the data directory cannot be used as it is; the message names the remedy   |
 | 4       | the node was removed from its cluster; its data stays                      |
 | 70      | a promise could no longer be kept (disk failure, broken invariant)         |
 | 130,143 | a second SIGINT, SIGTERM: ended at once                                    |
+| 141     | nobody read the output any more                                            |
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from namestore.config import (
 )
 from namestore.errors import ConfigError, NamestoreError, StorageError
 from namestore.server.node import EXIT_FAILED, Beside, Node, OpenReplica
+from namestore.streams import SafeCommand, emit, tell
 
 EXIT_USAGE = 2
 EXIT_STORAGE = 3
@@ -53,7 +55,13 @@ Examples:
 _log = logs.get_logger(__name__)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
+class _Program(SafeCommand):
+    LOST_CODE = EXIT_FAILED
+
+
+@click.command(
+    cls=_Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+)
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="The cluster's cluster.toml."
 )
@@ -104,7 +112,7 @@ def main(
             config, node_id = _configured(config_file, node_id, data_dir or grpc_address)
         check_node(config, node_id)
         if check_config:
-            click.echo(f"node {node_id} of cluster {config.name} can start as configured")
+            emit(f"node {node_id} of cluster {config.name} can start as configured")
             return
         if wipe_and_rejoin:
             sys.exit(_rejoin(config, node_id, dev=dev, yes=yes))
@@ -125,13 +133,13 @@ def _rejoin(config: ClusterConfig, node_id: str, *, dev: bool, yes: bool) -> int
 
     def confirm(what: str) -> bool:
         if yes or not sys.stdin.isatty():
-            click.echo(what, err=True)
+            tell(what)
         if not yes and not sys.stdin.isatty():
             raise click.UsageError("nobody can be asked here; say --yes if that is what you want")
         return yes or click.confirm(f"{what}. Go on?", err=True)
 
     if not leave_and_wipe(config, node_id, confirm):
-        click.echo("nothing was done", err=True)
+        tell("nothing was done")
         return EXIT_FAILED
     return serve(config, node_id, beside=partial(join, config, node_id))
 
@@ -201,5 +209,5 @@ def _complain(error: NamestoreError, code: int, log_format: str) -> int:
     if log_format == "json":
         _log.error("server.not_started", reason=error.message)
     else:
-        click.echo(f"namestore-server: {error.message}", err=True)
+        tell(f"namestore-server: {error.message}")
     return code

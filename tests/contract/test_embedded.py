@@ -54,6 +54,19 @@ def test_the_calls_of_the_interface_work(tmp_path: Path) -> None:
         assert store.confirm(names[0], "me").name == names[0]
 
 
+def test_an_embedded_registry_has_no_members_to_change(tmp_path: Path) -> None:
+    """It says why, and not that a newer server would help."""
+    with embedded.open(tmp_path) as store:
+        for order in (
+            lambda: store.add_member("n4", "127.0.0.1:7204", "127.0.0.1:7104"),
+            lambda: store.remove_member("n4"),
+            lambda: store.transfer_leadership(),
+        ):
+            with pytest.raises(errors.InvalidRequest, match="one node by itself"):
+                order()
+        assert len(store.members()) == 1
+
+
 def test_a_race_in_one_process_has_one_winner(tmp_path: Path) -> None:
     """Many threads ask for one name, and one is granted it."""
     with embedded.open(tmp_path) as store, ThreadPoolExecutor(8) as callers:

@@ -61,6 +61,23 @@ def test_a_key_of_another_certificate_is_refused(authority: Authority) -> None:
     assert "it is not the key of tls.certificate" in refusal(config)
 
 
+def test_a_key_of_another_kind_is_refused(authority: Authority, tmp_path: Path) -> None:
+    """OpenSSL has other words for it; ours are the same."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    other = tmp_path / "other.key"
+    other.write_bytes(
+        ed25519.Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    config = dataclasses.replace(authority.issue("n1"), key=other)
+    assert "it is not the key of tls.certificate" in refusal(config)
+
+
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(
     authority: Authority,
 ) -> None:

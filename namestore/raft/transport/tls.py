@@ -17,6 +17,8 @@ from namestore.errors import ConfigError
 
 _SCHEME = "namestore://"
 _READ_BYTES = 64 * 1024
+# What OpenSSL says of a key that is not the certificate's: of the same kind, or of another.
+_MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
 def node_uri(cluster_name: str, node_id: str) -> str:
@@ -89,7 +91,7 @@ def _context(config: TlsConfig, protocol: int) -> ssl.SSLContext:
 
 
 def _chain_message(config: TlsConfig, error: ssl.SSLError) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
+    if error.reason in _MISMATCHES:
         return (
             f"tls.key {config.key}: it is not the key of tls.certificate {config.certificate}; "
             "name the two files that were issued together"

@@ -36,6 +36,14 @@ def test_worst_name_decides_the_code_and_stops_no_other(run: Run, store: FakeSto
     assert "nonsense" in result.stderr
 
 
+def test_an_error_names_the_name_once(run: Run, store: FakeStore) -> None:
+    """Where its text does not, the name stands before it."""
+    assert run("register", "nonsense").stderr.count("nonsense") == 1
+    assert run("release", "user:free").stderr.count("user:free") == 1
+    store.before = lambda method, asked: (_ for _ in ()).throw(errors.NotOwner("somebody else"))
+    assert "error: user:a: somebody else" in run("release", "user:a").stderr
+
+
 def test_request_id_makes_it_the_same_request(run: Run, store: FakeStore) -> None:
     """Given as text or as hex; drawn at random otherwise, differently for each name."""
     run("register", "user:a", "--request-id", "order-1")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from namestore import errors
-from namestore.client.histories import Ending, Holding
+from namestore.client.histories import Ending, Holding, NameHistory
 from namestore.client.namespace_values import ConflictKind, PolicyConflict
 from namestore.client.values import Refusal, RegisterResult
 from namestore.policy import Policy, Profile
@@ -180,6 +180,15 @@ def test_history_is_a_line_for_each_holding(run: Run, store: FakeStore) -> None:
     ]
     assert "before revision 2" in result.stderr
     assert run("history", "user:b").exit_code == 1
+
+
+def test_history_that_reaches_back_to_the_beginning_says_nothing_of_it(
+    run: Run, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before revision 1 there was nothing that could have ended."""
+    whole = NameHistory((), 9, 1)
+    monkeypatch.setattr(store, "history", lambda name, stale, timeout: whole)
+    assert "before revision" not in run("history", "user:a").stderr
 
 
 def test_namespace_set_replaces_the_policy_in_force(run: Run, store: FakeStore) -> None:

@@ -134,6 +134,16 @@ def test_an_unknown_outcome_stays_unknown_whatever_comes_after(stage: Stage) -> 
     assert caught.value.metadata["name"] == "user:alice"
 
 
+def test_an_unknown_order_does_not_speak_of_a_request_id(stage: Stage) -> None:
+    """Orders about the cluster have none: they are asked for again as they are."""
+    scene = stage()
+    for node in scene.nodes.values():
+        node.script = [lost(node.endpoint)] * 1000
+    with pytest.raises(errors.OutcomeUnknown, match="ask again to learn") as caught:
+        scene.remove_member("n3", timeout=2)
+    assert "request_id" not in caught.value.message
+
+
 def test_after_an_unknown_outcome_a_refused_access_is_no_answer(stage: Stage) -> None:
     """Only the registry's own decision settles what an earlier attempt did."""
     scene = stage()

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from namestore.client.requests import batch, drawn_request_id, member_request_id, register_request
+from namestore.client.requests import (
+    batch,
+    checked_revision,
+    drawn_request_id,
+    member_request_id,
+    register_request,
+)
 from namestore.client.values import NewName
 from namestore.errors import InvalidName, InvalidRequest
 
@@ -43,6 +49,15 @@ def test_what_cannot_be_sent_names_its_field(
     with pytest.raises(InvalidRequest) as caught:
         register_request(*arguments, b"id")
     assert caught.value.metadata["field"] == field
+
+
+def test_what_is_out_of_bounds_hears_both_of_them() -> None:
+    """Who was too high by far is not told to give 0 or more."""
+    with pytest.raises(InvalidRequest, match="0 to 1,000,000,000 seconds"):
+        register_request("user:a", "", b"", 1e12, b"id")
+    with pytest.raises(InvalidRequest, match=f"at most {2**64 - 1}"):
+        checked_revision(2**64)
+    assert checked_revision(2**64 - 1) == 2**64 - 1
 
 
 @pytest.mark.parametrize("name", (7, None, b"user:a", "user:\ud800"))

@@ -94,6 +94,13 @@ def test_register_refuses_and_names_the_field(
     assert f"requests[1].{field}" in str(inside.value)
 
 
+def test_a_ttl_out_of_bounds_hears_both_of_them() -> None:
+    """Who was too high by far is not told that it must not be negative."""
+    request = pb.RegisterRequest(name="user:a", ttl=Duration(seconds=400_000_000_000))
+    with pytest.raises(InvalidRequest, match="0 to 315,576,000,000 seconds"):
+        requests.register_command(request)
+
+
 def test_independent_batch_is_one_command_for_each() -> None:
     """Each request keeps its id or gets its own; a name may come twice: one of the two is taken."""
     commands = requests.register_many_commands(many("user:a", "user:a"), counting())

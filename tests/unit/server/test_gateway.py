@@ -55,10 +55,12 @@ async def test_register_refuses_a_reused_request_id(gateway: Gateway) -> None:
     with pytest.raises(errors.InvalidRequest, match="different request") as caught:
         await gateway.register(wish("user:b", request_id=b"r"), WAIT)
     assert caught.value.metadata == {"field": "request_id"}
+    assert "batch" not in caught.value.message
     batch = pb.RegisterManyRequest(requests=[wish("user:c"), wish("user:d", request_id=b"r")])
     with pytest.raises(errors.InvalidRequest) as caught:
         await gateway.register_many(batch, WAIT)
     assert caught.value.metadata == {"field": "requests[1].request_id"}
+    assert "of an independent batch, the other requests were decided" in caught.value.message
 
 
 async def test_register_many_answers_in_order(gateway: Gateway, replica: FakeReplica) -> None:
