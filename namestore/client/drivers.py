@@ -43,17 +43,28 @@ from namestore.errors import ClientMisuse, NamestoreError
 
 ResultT = TypeVar("ResultT")
 
+# How often this process was forked off another: cheaper to look at than its id.
+_forks = 0
+
+
+def _forked() -> None:
+    global _forks  # of the process, as is what it counts
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)
+
 
 class Driver:
     """What both drivers share: the guarded network."""
 
     def __init__(self, network: Network) -> None:
         self._guarded = network
-        self._process_id = os.getpid()
+        self._made_after = _forks
         self._closed = False
 
     def _network(self) -> Network:
-        if os.getpid() != self._process_id:
+        if _forks != self._made_after:
             raise ClientMisuse(
                 "this client was made before a fork and cannot be used in the child; "
                 "make a NameStore in the child, after the fork"
@@ -83,7 +94,7 @@ class Driver:
         if not self._closed:
             self._closed = True
             atexit.unregister(self.close)
-            if os.getpid() == self._process_id:
+            if _forks == self._made_after:
                 self._guarded.close()
 
     def close_at_exit(self) -> None:
@@ -205,7 +216,13 @@ class AsyncDriver(Driver):
                     effect = operation.throw(outcome)
                 else:
                     effect = operation.send(outcome)
-                outcome = await self._perform(effect)
+                try:
+                    if type(effect) is Send:  # by far the commonest, on the way of every call
+                        outcome = await self._send(effect)
+                    else:
+                        outcome = await self._perform(effect)
+                except (NamestoreError, NoAnswer) as failure:
+                    outcome = failure
         except StopIteration as finished:
             result: ResultT = finished.value
             return result
@@ -213,22 +230,17 @@ class AsyncDriver(Driver):
             operation.close()
 
     async def _perform(self, effect: Effect) -> object:
-        try:
-            if type(effect) is Send:  # by far the commonest, and on the way of every call
-                return await self._send(effect)
-            match effect:
-                case Open():
-                    return await self._open(effect)
-                case Take(flow, timeout):
-                    return await self._incoming(flow).taken(timeout)
-                case Sleep(seconds):
-                    await self._sleep(seconds)
-                case Ask():
-                    self._ask(effect)
-                case SendAll(sends):
-                    return list(await asyncio.gather(*(self._send(send) for send in sends)))
-        except (NamestoreError, NoAnswer) as failure:
-            return failure
+        match effect:
+            case Open():
+                return await self._open(effect)
+            case Take(flow, timeout):
+                return await self._incoming(flow).taken(timeout)
+            case Sleep(seconds):
+                await self._sleep(seconds)
+            case Ask():
+                self._ask(effect)
+            case SendAll(sends):
+                return list(await asyncio.gather(*(self._send(send) for send in sends)))
         return None
 
     async def _send(self, send: Send) -> Message | Failure:

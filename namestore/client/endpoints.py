@@ -95,7 +95,7 @@ class Endpoints:
         """
         with self._lock:
             first = self._leader() or self._current
-            if first not in avoid and self._known[first].penalty_until <= now:
+            if self._known[first].penalty_until <= now and first not in avoid:
                 return first
             start = self.addresses.index(first)
             turn = self.addresses[start:] + self.addresses[:start]
@@ -112,8 +112,7 @@ class Endpoints:
 
     def is_proven(self, address: str) -> bool:
         """True while a namestore server is known to answer there."""
-        with self._lock:
-            return self._known[address].proven
+        return self._known[address].proven  # one look: needs no lock
 
     def note_status(self, address: str, status: StatusResponse) -> None:
         """Learns from a node's status: that it is there, which one it is, whom it follows.
@@ -138,8 +137,10 @@ class Endpoints:
 
     def note_answer(self, address: str) -> None:
         """An attempt was answered there, with success or with an error of the server's."""
+        known = self._known[address]
+        if self._current is address and known.proven and not known.penalty_until:
+            return  # nothing new, as after nearly every call
         with self._lock:
-            known = self._known[address]
             known.proven = True
             known.penalty_until = known.penalty_seconds = 0.0
             self._current = address
@@ -157,13 +158,17 @@ class Endpoints:
             known.penalty_seconds = seconds
             known.penalty_until = now + seconds
 
+    def asks(self, now: float) -> bool:
+        """It is time to ask somebody who leads."""
+        return now >= self._next_ask and len(self.addresses) > 1
+
     def to_ask(self, now: float) -> list[str]:
         """The endpoints whose status is wanted now, to learn who leads; mostly none.
 
         Answering "these" counts as asking: the next ones are due only after a while.
         """
         with self._lock:
-            if len(self.addresses) == 1 or now < self._next_ask:
+            if not self.asks(now):
                 return []
             leader = self._leader()
             if leader:

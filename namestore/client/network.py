@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from namestore.client.methods import Method
+from namestore.core.value import value
 from namestore.errors import NamestoreError
 
 
@@ -113,7 +114,7 @@ class Conversing(Network, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send:
     """Effect: one attempt. Resumes with the answer, or has the failure thrown in.
 

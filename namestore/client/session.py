@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -95,7 +95,7 @@ class Session:
 
 @dataclass(slots=True)
 class _Progress:
-    """One call so far.
+    """One call so far. Most calls are answered at once, so nothing is made for what may fail.
 
     Attributes:
         round: Endpoints that failed since the last wait.
@@ -113,14 +113,15 @@ class _Progress:
     timeout: float
     opens: bool = False
     anywhere: bool = False
-    round: set[str] = field(default_factory=set)
+    round: Set[str] = frozenset()
     silences: int = 0
     uncertain: bool = False
     was_sent: bool = False
     ever_sent: bool = False
-    details: dict[str, str] = field(default_factory=dict)
-    foreign: set[str] = field(default_factory=set)
+    details: Mapping[str, str] | None = None
+    foreign: Set[str] = frozenset()
     last: Failure | None = None
+    backoff: Backoff | None = None
 
 
 def call(
@@ -160,22 +161,24 @@ def opened(
 
 
 def _carry(session: Session, progress: _Progress) -> Operation[Any]:
-    backoff = Backoff(session.random)
-    choose = session.endpoints.draw if progress.anywhere else session.endpoints.pick
+    endpoints = session.endpoints
+    choose = endpoints.draw if progress.anywhere else endpoints.pick
     while True:
         began = session.clock()
         endpoint = choose(began, progress.round)
         try:
             response = yield from _attempt(session, progress, endpoint)
         except (NamestoreError, NoAnswer) as failure:
-            wait = _after_failure(session, progress, endpoint, failure, backoff)
+            wait = _after_failure(session, progress, endpoint, failure)
             if wait:
                 yield Sleep(wait)
         else:
-            session.endpoints.note_answer(endpoint)
+            now = session.clock()
+            endpoints.note_answer(endpoint)
             if not progress.method.patient:
-                session.note_answer_took(session.clock() - began)
-            yield from ask_who_leads(session.endpoints, session.clock)
+                session.note_answer_took(now - began)
+            if endpoints.asks(now):
+                yield from ask_who_leads(endpoints, session.clock)
             return response
 
 
@@ -211,9 +214,7 @@ def _patience(session: Session, progress: _Progress, left: float) -> float:
     return min(left, max(PATIENCE_SECONDS, slow) * 2.0**progress.silences)
 
 
-def _after_failure(
-    session: Session, progress: _Progress, endpoint: str, failure: Failure, backoff: Backoff
-) -> float:
+def _after_failure(session: Session, progress: _Progress, endpoint: str, failure: Failure) -> float:
     """Takes note of a failed attempt. Returns the seconds to wait before the next, or raises."""
     now = session.clock()
     _take_note(session, progress, endpoint, failure, now)
@@ -224,11 +225,14 @@ def _after_failure(
         raise _conclusion(progress)
     # A node may have as many streams as it takes while another one has room.
     if decision is Verdict.ELSEWHERE or progress.opens:
-        progress.round.add(endpoint)
+        progress.round |= {endpoint}
     everywhere = len(progress.round) == len(session.endpoints.addresses)
-    wait = backoff.next_wait() if decision is Verdict.BACK_OFF or everywhere else 0.0
+    wait = 0.0
+    if decision is Verdict.BACK_OFF or everywhere:
+        progress.backoff = progress.backoff or Backoff(session.random)
+        wait = progress.backoff.next_wait()
     if everywhere:
-        progress.round.clear()
+        progress.round = frozenset()
     if now + wait >= progress.deadline:
         raise _conclusion(progress)
     return wait
@@ -250,10 +254,11 @@ def _take_note(
     if isinstance(failure, NoAnswer):
         progress.silences += failure.silence is Silence.TIMED_OUT
         if failure.silence is Silence.FOREIGN:
-            progress.foreign.add(endpoint)
-        progress.details[endpoint] = failure.detail
+            progress.foreign |= {endpoint}
+        detail = failure.detail
     else:
-        progress.details[endpoint] = failure.message
+        detail = failure.message
+    progress.details = {**(progress.details or {}), endpoint: detail}
     progress.last = failure
     _log.info("attempt.failed endpoint=%s method=%s %s", endpoint, progress.method.name, failure)
 
@@ -263,7 +268,7 @@ def _conclusion(progress: _Progress) -> NamestoreError:
     last = progress.last
     if isinstance(last, NamestoreError) and settles(last):
         return last
-    findings = "; ".join(f"{where}: {what}" for where, what in progress.details.items())
+    findings = "; ".join(f"{where}: {what}" for where, what in (progress.details or {}).items())
     conclusion: NamestoreError
     if progress.method.writes and progress.uncertain:
         method = progress.method

@@ -175,14 +175,14 @@ class NameEvent:
 def record_from(message: registry_pb2.NameRecord) -> NameRecord:
     """The record as an application sees it."""
     return NameRecord(
-        name=message.name,
-        display_name=message.display_name,
-        owner=message.owner,
-        payload=message.payload,
-        create_revision=message.create_revision,
-        mod_revision=message.mod_revision,
-        create_time=time_from(message.create_time),
-        expire_time=time_from(message.expire_time) if message.HasField("expire_time") else None,
+        message.name,
+        message.display_name,
+        message.owner,
+        message.payload,
+        message.create_revision,
+        message.mod_revision,
+        time_from(message.create_time),
+        time_from(message.expire_time) if message.HasField("expire_time") else None,
     )
 
 
@@ -190,6 +190,9 @@ def register_result_from(
     name: str, message: registry_pb2.RegisterResponse, request_id: bytes
 ) -> RegisterResult:
     """The answer to a register request for `name` under `request_id`."""
+    if message.registered:  # nothing but the record is to be said
+        record = record_from(message.record)
+        return RegisterResult(name, True, None, record, message.revision, request_id)
     return RegisterResult(
         name=name,
         registered=message.registered,

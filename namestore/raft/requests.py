@@ -34,6 +34,9 @@ _EXPIRE_EVERY_S = 0.02
 # Commands in one message to the leader, unless one caller's are more. Few, as an answer can be
 # two hundred times as large: refusals carry the records in the way.
 _FORWARD_BYTES = 32 * 1024
+# Such messages that are not answered. What comes meanwhile gathers for the next: a message costs
+# both nodes more than the commands in it, as long as they are few.
+_FORWARDS_UNDER_WAY_MAX = 4
 # Messages from other nodes that are known again when a network repeats them.
 _REMEMBERED_FORWARDS = 4096
 
@@ -104,7 +107,7 @@ class Requests(ReadIndex):
             while proposals.waiting and time_ms is not None:
                 self._append_batch(self._next_batch(self.settings.bounds.entry_bytes), time_ms)
         elif self.is_connected(self.leader_id):
-            while proposals.waiting:
+            while proposals.waiting and len(proposals.forwarded) < _FORWARDS_UNDER_WAY_MAX:
                 batch = self._next_batch(_FORWARD_BYTES)
                 if not self._forward(self.leader_id, batch, now):
                     proposals.put_back(batch)

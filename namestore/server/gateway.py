@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -22,10 +22,8 @@ from namestore.core.commands import Command
 from namestore.core.outcomes import Decision
 from namestore.errors import (
     ClientMisuse,
-    NamestoreError,
     OutcomeUnknown,
     Overloaded,
-    Unavailable,
 )
 from namestore.raft.replica import Replica
 from namestore.rpc.responses import Answer
@@ -35,7 +33,7 @@ from namestore.server.barriers import ReadBarriers
 from namestore.server.bridge import Mailbox, Reply
 from namestore.server.calls import RegistryCalls
 from namestore.server.exporting import Exports
-from namestore.server.metrics import CallMetrics
+from namestore.server.metrics import CallMetrics, Measured
 from namestore.server.namespaces import Namespaces
 from namestore.server.orders import Orders, for_replica, shutting_down
 from namestore.server.reports import StatusReport
@@ -114,9 +112,10 @@ class Gateway(RegistryCalls):
         """A call that arrives now could be answered."""
         return not self._draining and self._replica.status().serving
 
-    def warnings(self) -> tuple[str, ...]:
-        """What somebody should look at, as the status says it."""
-        return self._report.warnings(self._replica.status())
+    def health(self) -> tuple[bool, tuple[str, ...]]:
+        """Whether it is `serving`, and what somebody should look at, as the status says it."""
+        status = self._replica.status()
+        return not self._draining and status.serving, self._report.warnings(status)
 
     def begin_drain(self) -> None:
         """Refuses every call from now on; those under way go on."""
@@ -133,27 +132,13 @@ class Gateway(RegistryCalls):
 
     # -- what calls are made of ---------------------------------------------------------------
 
-    @contextmanager
-    def calls(self, count: int = 1) -> Iterator[None]:
+    def calls(self, count: int = 1) -> AbstractContextManager[None]:
         """Around calls of the registry: refused while draining, counted, and measured."""
         if self._draining:
             raise shutting_down()
         self._bind()
         self._under_way += count
-        started = self._clock()
-        failed = True
-        try:
-            yield
-            failed = False
-        except NamestoreError as error:
-            failed = isinstance(error, (Unavailable, OutcomeUnknown))
-            raise
-        except asyncio.CancelledError:
-            failed = False  # the caller's doing
-            raise
-        finally:
-            self._metrics.record(self._clock() - started, failed=failed, calls=count)
-            self._ended(count)
+        return Measured(self._metrics, self._clock, count, self._ended)
 
     @contextmanager
     def chores(self) -> Iterator[None]:

@@ -125,9 +125,10 @@ class Node:
         serving: bool | None = None
         attention = Attention(self._node.id)
         while True:
-            attention.look(gateway.warnings(), asyncio.get_running_loop().time())
-            if gateway.serving is not serving:
-                serving = gateway.serving
+            serves, warnings = gateway.health()
+            attention.look(warnings, asyncio.get_running_loop().time())
+            if serves is not serving:
+                serving = serves
                 _log.info("server.serving" if serving else "server.not_serving", node=self._node.id)
                 await watch_health(gateway, self._health)
             await asyncio.sleep(_HEALTH_INTERVAL_S)

@@ -48,7 +48,7 @@ async def settle(
     proposer: Proposer,
     replica: Replica,
     clock: Callable[[], float],
-) -> list[Answer]:
+) -> Sequence[Answer]:
     """One answer for each command, in order.
 
     Args:
@@ -62,11 +62,18 @@ async def settle(
         InvalidRequest: Two names of one command are one under their policy.
         NamestoreError: Nothing was decided, of any command.
     """
-    settling = _Settling(commands, proposer, replica)
     deadline = clock() + timeout
-    left = list(range(len(commands)))
-    try:
+    if not replica.meta.namespace_count:
+        # Nothing to judge by, and mostly nothing left to do: no book is kept on places.
+        decisions = await _decided(commands, proposer, timeout)
+        if not any(map(_is_outdated, decisions)):
+            return decisions
+        settling = _Settling(commands, proposer, replica)
+        left = settling.take_in(range(len(commands)), decisions)
+    else:
+        settling = _Settling(commands, proposer, replica)
         left = await settling.first_round(timeout)
+    try:
         for _ in range(_ROUNDS_MAX):
             if not left:
                 return settling.given()
@@ -101,8 +108,6 @@ class _Settling:
     async def first_round(self, timeout: float) -> list[int]:
         """Proposes what fits; returns the places of what is left."""
         places = range(len(self._commands))
-        if not self._replica.meta.namespace_count:
-            return await self._propose(places, self._commands, timeout)
         with self._replica.view() as view:
             book = rulebook.rulebook(view, rulebook.names_in(self._commands))
             revision = view.meta.revision
@@ -136,16 +141,29 @@ class _Settling:
         """Has the commands decided; returns the places of those that must be judged again."""
         if not commands:
             return []
-        encoded = [encode_command(command) for command in commands]
-        names = sum(map(_names_of, commands))
-        decisions = await self._proposer.decide(encoded, names, timeout)
+        return self.take_in(places, await _decided(commands, self._proposer, timeout))
+
+    def take_in(self, places: Sequence[int], decisions: Sequence[Decision]) -> list[int]:
+        """Takes what became of commands; returns the places of those that must be judged again."""
         again: list[int] = []
         for place, decision in zip(places, decisions, strict=True):
-            if decision[0].verdict is Verdict.POLICY_CHANGED:
+            if _is_outdated(decision):
                 again.append(place)
             else:
                 self.answers[place] = decision
         return again
+
+
+async def _decided(
+    commands: Sequence[Command], proposer: Proposer, timeout: float
+) -> Sequence[Decision]:
+    encoded = [encode_command(command) for command in commands]
+    return await proposer.decide(encoded, sum(map(_names_of, commands)), timeout)
+
+
+def _is_outdated(decision: Decision) -> bool:
+    """It was judged under a policy that is not in force; nothing was done."""
+    return decision[0].verdict is Verdict.POLICY_CHANGED
 
 
 def _names_of(command: Command) -> int:
