@@ -139,3 +139,5 @@ class Base(SyncObj):
             held, self._held = self._held, []
             for node_id, message in held:
                 self._send(node_id, message)
+            # A leader waits for these: they leave before what is committed is applied here.
+            self._transport.flush()

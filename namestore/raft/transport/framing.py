@@ -39,8 +39,8 @@ class FrameReader:
         """Bytes held and not yet handed out."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the stream."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes the next bytes of the stream; keeps none of `data` itself."""
         self._buffer += data
 
     def clear(self) -> None:
