@@ -2,7 +2,7 @@
 
 Responsible for one line or object for each change, written as it comes, and for saying where to go
 on from when it ends. Going on after a lost node is the client's business. Invariant: the revision
-named at the end is the one after the last change that was printed.
+named at the end leaves nothing out; the change that was being printed may come once more.
 """
 
 from __future__ import annotations

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -306,6 +310,49 @@ def stub_sees_it_cut_off(endpoint: str) -> None:
             for _ in stream:
                 pass
     assert type(error_from_rpc(caught.value)) is errors.Overloaded
+
+
+@contextmanager
+def shell_watch(node: ServedNode) -> Iterator[subprocess.Popen[str]]:
+    """`namestore-cli watch` from the first change on, in a process of its own."""
+    command = [sys.executable, "-m", "namestore.cli", "--endpoints", node.endpoint, "watch"]
+    with subprocess.Popen(
+        [*command, "user:", "--from-revision", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_command_prints_changes_as_they_come(node: ServedNode) -> None:
+    """Into a pipe as well, at once; Ctrl-C ends it and says where to go on, losing nothing."""
+    with NameStore(node.endpoint, timeout=WAIT) as store, shell_watch(node) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for number in (1, 2):
+            store.register(f"user:{number}")
+            assert process.stdout.readline().split()[::2] == [str(number), "registered", 'owner=""']
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT) == 130
+        # The second line may not have been known to be out when the interrupt came.
+        assert process.stderr.read().strip()[-1] in "23"
+
+
+def test_the_command_ends_when_nobody_reads(node: ServedNode) -> None:
+    """At the next change; quietly, as tools in a pipeline do."""
+    with NameStore(node.endpoint, timeout=WAIT) as store, shell_watch(node) as process:
+        store.register("user:1")
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        store.register("user:2")
+        assert process.wait(WAIT) == 141
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 def _readers() -> list[threading.Thread]:
