@@ -16,8 +16,8 @@ from namestore.cli.options import owner_option, shared_options
 from namestore.cli.reading import history_command, list_command, lookup_command
 from namestore.cli.registering import register_command, release_command, slug_command
 from namestore.cli.status import status_command
-from namestore.streams import occupy_closed_descriptors
 from namestore.cli.watching import watch_command
+from namestore.streams import occupy_closed_descriptors
 
 
 @click.group(
