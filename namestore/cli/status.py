@@ -107,6 +107,7 @@ def _as_json(answer: EndpointStatus, answers: Sequence[EndpointStatus]) -> dict[
         "last_heartbeat": time_text(heartbeat) if heartbeat else None,
         "version": node.version,
         "warnings": list(node.warnings),
+        "watchers": node.watchers,
     }
 
 

@@ -57,6 +57,7 @@ class NodeStatus:
         error_rate: Share of those calls that ended in an error of its own making, 0 to 1.
         last_heartbeat: When it last heard from the leader, by its own clock; None: never.
         warnings: What somebody should look at, in sentences.
+        watchers: Callers who follow the changes of names at it.
     """
 
     node_id: str
@@ -79,6 +80,7 @@ class NodeStatus:
     peers: tuple[PeerState, ...]
     members: tuple[MemberState, ...]
     warnings: tuple[str, ...] = ()
+    watchers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def status_from(message: cluster_pb2.StatusResponse) -> NodeStatus:
         peers=tuple(_peer(peer) for peer in message.peers),
         members=members_from(message.members),
         warnings=tuple(message.warnings),
+        watchers=message.watchers,
     )
 
 

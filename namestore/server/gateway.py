@@ -103,7 +103,9 @@ class Gateway(RegistryCalls):
     ) -> cluster_pb2.StatusResponse:
         """This node's view. Waits for nobody, and answers while the node drains."""
         del request, timeout  # nothing is asked, nothing is waited for
-        return self._report.response(self._replica.status(), self._metrics.figures())
+        response = self._report.response(self._replica.status(), self._metrics.figures())
+        response.watchers = self._watches.count
+        return response
 
     # -- the life of a node -----------------------------------------------------------------
 

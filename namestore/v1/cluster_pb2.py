@@ -26,15 +26,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anamestore/v1/cluster.proto\x12\x0cnamestore.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"T\n\x06Member\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0craft_address\x18\x02 \x01(\t\x12\x14\n\x0cgrpc_address\x18\x03 \x01(\t\x12\r\n\x05voter\x18\x04 \x01(\x08\"\x84\x01\n\nPeerStatus\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\tconnected\x18\x02 \x01(\x08\x12\x18\n\x0blag_entries\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x0bmatch_index\x18\x04 \x01(\x04H\x01\x88\x01\x01\x42\x0e\n\x0c_lag_entriesB\x0e\n\x0c_match_index\"\x0f\n\rStatusRequest\"\x93\x04\n\x0eStatusResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63luster_name\x18\x02 \x01(\t\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.namestore.v1.Role\x12\x11\n\tleader_id\x18\x04 \x01(\t\x12\x1b\n\x13leader_grpc_address\x18\x05 \x01(\t\x12\x0c\n\x04term\x18\x06 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x07 \x01(\x04\x12\x15\n\rapplied_index\x18\x08 \x01(\x04\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x12\n\nname_count\x18\n \x01(\x04\x12\x1d\n\x15response_time_ms_mean\x18\x0b \x01(\x01\x12\x12\n\nerror_rate\x18\x0c \x01(\x01\x12\x0e\n\x06region\x18\r \x01(\t\x12)\n\x06uptime\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x05peers\x18\x0f \x03(\x0b\x32\x18.namestore.v1.PeerStatus\x12\x12\n\nhas_quorum\x18\x10 \x01(\x08\x12\x32\n\x0elast_heartbeat\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x12 \x01(\t\x12%\n\x07members\x18\x13 \x03(\x0b\x32\x14.namestore.v1.Member\x12\x10\n\x08warnings\x18\x14 \x03(\t\"L\n\x10\x41\x64\x64MemberRequest\x12$\n\x06member\x18\x01 \x01(\x0b\x32\x14.namestore.v1.Member\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\":\n\x11\x41\x64\x64MemberResponse\x12%\n\x07members\x18\x01 \x03(\x0b\x32\x14.namestore.v1.Member\":\n\x13RemoveMemberRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"=\n\x14RemoveMemberResponse\x12%\n\x07members\x18\x01 \x03(\x0b\x32\x14.namestore.v1.Member\",\n\x19TransferLeadershipRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\"/\n\x1aTransferLeadershipResponse\x12\x11\n\tleader_id\x18\x01 \x01(\t\"\x0f\n\rBackupRequest\"\x1b\n\x0b\x42\x61\x63kupChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*R\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x46OLLOWER\x10\x01\x12\r\n\tCANDIDATE\x10\x02\x12\n\n\x06LEADER\x10\x03\x12\x0b\n\x07LEARNER\x10\x04\x32\xa0\x03\n\x07\x43luster\x12\x43\n\x06Status\x12\x1b.namestore.v1.StatusRequest\x1a\x1c.namestore.v1.StatusResponse\x12L\n\tAddMember\x12\x1e.namestore.v1.AddMemberRequest\x1a\x1f.namestore.v1.AddMemberResponse\x12U\n\x0cRemoveMember\x12!.namestore.v1.RemoveMemberRequest\x1a\".namestore.v1.RemoveMemberResponse\x12g\n\x12TransferLeadership\x12\'.namestore.v1.TransferLeadershipRequest\x1a(.namestore.v1.TransferLeadershipResponse\x12\x42\n\x06\x42\x61\x63kup\x12\x1b.namestore.v1.BackupRequest\x1a\x19.namestore.v1.BackupChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anamestore/v1/cluster.proto\x12\x0cnamestore.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"T\n\x06Member\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0craft_address\x18\x02 \x01(\t\x12\x14\n\x0cgrpc_address\x18\x03 \x01(\t\x12\r\n\x05voter\x18\x04 \x01(\x08\"\x84\x01\n\nPeerStatus\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\tconnected\x18\x02 \x01(\x08\x12\x18\n\x0blag_entries\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x0bmatch_index\x18\x04 \x01(\x04H\x01\x88\x01\x01\x42\x0e\n\x0c_lag_entriesB\x0e\n\x0c_match_index\"\x0f\n\rStatusRequest\"\xa5\x04\n\x0eStatusResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63luster_name\x18\x02 \x01(\t\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.namestore.v1.Role\x12\x11\n\tleader_id\x18\x04 \x01(\t\x12\x1b\n\x13leader_grpc_address\x18\x05 \x01(\t\x12\x0c\n\x04term\x18\x06 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x07 \x01(\x04\x12\x15\n\rapplied_index\x18\x08 \x01(\x04\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x12\n\nname_count\x18\n \x01(\x04\x12\x1d\n\x15response_time_ms_mean\x18\x0b \x01(\x01\x12\x12\n\nerror_rate\x18\x0c \x01(\x01\x12\x0e\n\x06region\x18\r \x01(\t\x12)\n\x06uptime\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x05peers\x18\x0f \x03(\x0b\x32\x18.namestore.v1.PeerStatus\x12\x12\n\nhas_quorum\x18\x10 \x01(\x08\x12\x32\n\x0elast_heartbeat\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x12 \x01(\t\x12%\n\x07members\x18\x13 \x03(\x0b\x32\x14.namestore.v1.Member\x12\x10\n\x08warnings\x18\x14 \x03(\t\x12\x10\n\x08watchers\x18\x15 \x01(\r\"L\n\x10\x41\x64\x64MemberRequest\x12$\n\x06member\x18\x01 \x01(\x0b\x32\x14.namestore.v1.Member\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\":\n\x11\x41\x64\x64MemberResponse\x12%\n\x07members\x18\x01 \x03(\x0b\x32\x14.namestore.v1.Member\":\n\x13RemoveMemberRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"=\n\x14RemoveMemberResponse\x12%\n\x07members\x18\x01 \x03(\x0b\x32\x14.namestore.v1.Member\",\n\x19TransferLeadershipRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\"/\n\x1aTransferLeadershipResponse\x12\x11\n\tleader_id\x18\x01 \x01(\t\"\x0f\n\rBackupRequest\"\x1b\n\x0b\x42\x61\x63kupChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*R\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x46OLLOWER\x10\x01\x12\r\n\tCANDIDATE\x10\x02\x12\n\n\x06LEADER\x10\x03\x12\x0b\n\x07LEARNER\x10\x04\x32\xa0\x03\n\x07\x43luster\x12\x43\n\x06Status\x12\x1b.namestore.v1.StatusRequest\x1a\x1c.namestore.v1.StatusResponse\x12L\n\tAddMember\x12\x1e.namestore.v1.AddMemberRequest\x1a\x1f.namestore.v1.AddMemberResponse\x12U\n\x0cRemoveMember\x12!.namestore.v1.RemoveMemberRequest\x1a\".namestore.v1.RemoveMemberResponse\x12g\n\x12TransferLeadership\x12\'.namestore.v1.TransferLeadershipRequest\x1a(.namestore.v1.TransferLeadershipResponse\x12\x42\n\x06\x42\x61\x63kup\x12\x1b.namestore.v1.BackupRequest\x1a\x19.namestore.v1.BackupChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'namestore.v1.cluster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1283
-  _globals['_ROLE']._serialized_end=1365
+  _globals['_ROLE']._serialized_start=1301
+  _globals['_ROLE']._serialized_end=1383
   _globals['_MEMBER']._serialized_start=109
   _globals['_MEMBER']._serialized_end=193
   _globals['_PEERSTATUS']._serialized_start=196
@@ -42,23 +42,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=330
   _globals['_STATUSREQUEST']._serialized_end=345
   _globals['_STATUSRESPONSE']._serialized_start=348
-  _globals['_STATUSRESPONSE']._serialized_end=879
-  _globals['_ADDMEMBERREQUEST']._serialized_start=881
-  _globals['_ADDMEMBERREQUEST']._serialized_end=957
-  _globals['_ADDMEMBERRESPONSE']._serialized_start=959
-  _globals['_ADDMEMBERRESPONSE']._serialized_end=1017
-  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1019
-  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1077
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=1079
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=1140
-  _globals['_TRANSFERLEADERSHIPREQUEST']._serialized_start=1142
-  _globals['_TRANSFERLEADERSHIPREQUEST']._serialized_end=1186
-  _globals['_TRANSFERLEADERSHIPRESPONSE']._serialized_start=1188
-  _globals['_TRANSFERLEADERSHIPRESPONSE']._serialized_end=1235
-  _globals['_BACKUPREQUEST']._serialized_start=1237
-  _globals['_BACKUPREQUEST']._serialized_end=1252
-  _globals['_BACKUPCHUNK']._serialized_start=1254
-  _globals['_BACKUPCHUNK']._serialized_end=1281
-  _globals['_CLUSTER']._serialized_start=1368
-  _globals['_CLUSTER']._serialized_end=1784
+  _globals['_STATUSRESPONSE']._serialized_end=897
+  _globals['_ADDMEMBERREQUEST']._serialized_start=899
+  _globals['_ADDMEMBERREQUEST']._serialized_end=975
+  _globals['_ADDMEMBERRESPONSE']._serialized_start=977
+  _globals['_ADDMEMBERRESPONSE']._serialized_end=1035
+  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1037
+  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1095
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=1097
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=1158
+  _globals['_TRANSFERLEADERSHIPREQUEST']._serialized_start=1160
+  _globals['_TRANSFERLEADERSHIPREQUEST']._serialized_end=1204
+  _globals['_TRANSFERLEADERSHIPRESPONSE']._serialized_start=1206
+  _globals['_TRANSFERLEADERSHIPRESPONSE']._serialized_end=1253
+  _globals['_BACKUPREQUEST']._serialized_start=1255
+  _globals['_BACKUPREQUEST']._serialized_end=1270
+  _globals['_BACKUPCHUNK']._serialized_start=1272
+  _globals['_BACKUPCHUNK']._serialized_end=1299
+  _globals['_CLUSTER']._serialized_start=1386
+  _globals['_CLUSTER']._serialized_end=1802
 # @@protoc_insertion_point(module_scope)

@@ -153,6 +153,7 @@ class StatusResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    WATCHERS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     cluster_name: _builtins.str
     role: Global___Role.ValueType
@@ -174,6 +175,8 @@ class StatusResponse(_message.Message):
     """This node reaches a majority of the members."""
     version: _builtins.str
     """Of the namestore that runs there."""
+    watchers: _builtins.int
+    """Callers who follow the changes of names at this node."""
     @_builtins.property
     def uptime(self) -> _duration_pb2.Duration: ...
     @_builtins.property
@@ -213,10 +216,11 @@ class StatusResponse(_message.Message):
         version: _builtins.str = ...,
         members: _abc.Iterable[Global___Member] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        watchers: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_heartbeat", b"last_heartbeat", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_index", b"applied_index", "cluster_name", b"cluster_name", "commit_index", b"commit_index", "error_rate", b"error_rate", "has_quorum", b"has_quorum", "last_heartbeat", b"last_heartbeat", "leader_grpc_address", b"leader_grpc_address", "leader_id", b"leader_id", "members", b"members", "name_count", b"name_count", "node_id", b"node_id", "peers", b"peers", "region", b"region", "response_time_ms_mean", b"response_time_ms_mean", "revision", b"revision", "role", b"role", "term", b"term", "uptime", b"uptime", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_index", b"applied_index", "cluster_name", b"cluster_name", "commit_index", b"commit_index", "error_rate", b"error_rate", "has_quorum", b"has_quorum", "last_heartbeat", b"last_heartbeat", "leader_grpc_address", b"leader_grpc_address", "leader_id", b"leader_id", "members", b"members", "name_count", b"name_count", "node_id", b"node_id", "peers", b"peers", "region", b"region", "response_time_ms_mean", b"response_time_ms_mean", "revision", b"revision", "role", b"role", "term", b"term", "uptime", b"uptime", "version", b"version", "warnings", b"warnings", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,7 +18,7 @@ from namestore.rpc.events import PROGRESS_MS_MAX, PROGRESS_MS_MIN, wanted
 from namestore.server import feed, tail
 from namestore.server.gateway import Gateway
 from namestore.server.watching import OUT_OF_TOUCH_S_MAX
-from namestore.v1 import namespaces_pb2
+from namestore.v1 import cluster_pb2, namespaces_pb2
 from namestore.v1 import registry_pb2 as pb
 from tests.support.replica import FakeReplica
 
@@ -267,6 +267,8 @@ async def test_watchers_are_counted_and_bounded() -> None:
     """Beyond the limit a watcher is told to go elsewhere; who left makes room."""
     stage = Stage(watchers_max=2)
     first, second = await stage.begun(), await stage.begun()
+    status = await stage.gateway.status(cluster_pb2.StatusRequest(), WAIT)
+    assert status.watchers == 2
     with pytest.raises(errors.Overloaded, match="2 watchers"):
         await anext(stage.watch())
     assert stage.gateway._watches.count == 2
