@@ -19,14 +19,13 @@ from namestore.core.commands import (
     Expire,
     ExpireItem,
     IndexNames,
-    encode_command,
-    mark,
+    marks,
 )
 from namestore.core.deciding.remembering import recall
 from namestore.core.events import CHUNK_EVENTS_MAX, Event, Holding, decode_events, decode_holding
 from namestore.core.limits import BATCH_REQUESTS_MAX
 from namestore.core.namespaces import NamespaceState, decode_namespace
-from namestore.core.outcomes import Decision
+from namestore.core.outcomes import Decision, Verdict
 from namestore.core.records import HeldBack, Record, decode_held_back, decode_record
 from namestore.core.state import StateMeta, StateReader
 
@@ -216,15 +215,20 @@ def decided_before(view: Picture, command: Command) -> Decision | None:
     """What a request was told, if it was decided; None: it was not, or is forgotten.
 
     For requests that are refused before the log, by a policy that may be younger than their first
-    attempt: read it at a linearizable picture, and say the refusal only if there is nothing.
+    attempt: read it at a linearizable picture, and say the refusal only if there is nothing. It
+    recognises a request by what its caller asked, in the form in which no policy judged it, too.
     """
     if isinstance(command, (Expire, IndexNames)):
         return None
     (known,) = view.get_many([st.outcome_key(command.request_id)])
     if known is None:
         return None
-    own_mark = mark(command, encode_command(command))
-    return recall(known, command, own_mark, view.meta.revision)
+    told: Decision | None = None
+    for its_mark in marks(command):
+        told = recall(known, command, its_mark, view.meta.revision)
+        if told[0].verdict is not Verdict.REQUEST_ID_REUSED:
+            break
+    return told
 
 
 def _left_of(view: Picture, name: str) -> HeldBack | None:

@@ -3,7 +3,8 @@
 The first round judges by this node's own picture of the state and proposes what fits. What does not
 fit, or was judged under a policy that is not in force any more, goes into a further round, which
 begins with a read barrier: nothing is refused by a policy of yesterday, and a request that was
-decided before any policy refused it hears that decision.
+decided before any policy refused it hears that decision. So does one that the registry takes for
+another request because a policy, or none, spelled its names otherwise the first time.
 
 Invariants: each command has one answer. An error is the answer of those commands only whose round
 met it: what was decided in an earlier round stays decided. A command is proposed again only after
@@ -22,6 +23,7 @@ from namestore.errors import NamestoreError, Overloaded
 from namestore.raft.replica import Replica
 from namestore.rpc.responses import Answer, Unfit
 from namestore.server import rulebook
+from namestore.storage.interfaces import StateView
 
 # Policies change by hand: more rounds mean that this node does not learn of the change.
 _ROUNDS_MAX = 8
@@ -66,7 +68,7 @@ async def settle(
     if not replica.meta.namespace_count:
         # Nothing to judge by, and mostly nothing left to do: no book is kept on places.
         decisions = await _decided(commands, proposer, timeout)
-        if not any(map(_is_outdated, decisions)):
+        if not any(map(_is_in_doubt, decisions)):
             return decisions
         settling = _Settling(commands, proposer, replica)
         left = settling.take_in(range(len(commands)), decisions)
@@ -99,6 +101,7 @@ class _Settling:
         self._commands = commands
         self._proposer = proposer
         self._replica = replica
+        self._taken_for_others: set[int] = set()
         self.answers: dict[int, Answer] = {}
 
     def given(self) -> list[Answer]:
@@ -128,8 +131,11 @@ class _Settling:
             book = rulebook.rulebook(view, rulebook.names_in(commands))
             for place, command in zip(places, commands, strict=True):
                 judged = rulebook.judged(book, command, view.meta.revision)
-                if isinstance(judged, Unfit):
-                    self.answers[place] = decided_before(view, command) or judged
+                before = _decided_before(view, command, judged)
+                if before is not None:
+                    self.answers[place] = before
+                elif isinstance(judged, Unfit):
+                    self.answers[place] = judged
                 else:
                     fit.append(place)
                     proposed.append(judged)
@@ -147,11 +153,19 @@ class _Settling:
         """Takes what became of commands; returns the places of those that must be judged again."""
         again: list[int] = []
         for place, decision in zip(places, decisions, strict=True):
-            if _is_outdated(decision):
+            if _is_in_doubt(decision) and self._may_ask_again(place, decision):
                 again.append(place)
             else:
                 self.answers[place] = decision
         return again
+
+    def _may_ask_again(self, place: int, decision: Decision) -> bool:
+        """Once for what is taken for another request: then every form of it was looked for."""
+        if decision[0].verdict is Verdict.POLICY_CHANGED:
+            return True
+        first = place not in self._taken_for_others
+        self._taken_for_others.add(place)
+        return first
 
 
 async def _decided(
@@ -161,9 +175,18 @@ async def _decided(
     return await proposer.decide(encoded, sum(map(_names_of, commands)), timeout)
 
 
-def _is_outdated(decision: Decision) -> bool:
-    """It was judged under a policy that is not in force; nothing was done."""
-    return decision[0].verdict is Verdict.POLICY_CHANGED
+def _decided_before(view: StateView, command: Command, judged: Command | Unfit) -> Decision | None:
+    """What the request was told, be it remembered as its caller asked or as it is judged now."""
+    told = decided_before(view, command)
+    if told is None or told[0].verdict is not Verdict.REQUEST_ID_REUSED:
+        return told
+    return told if isinstance(judged, Unfit) else decided_before(view, judged)
+
+
+def _is_in_doubt(decision: Decision) -> bool:
+    """Nothing was done: judged under a policy not in force, or taken for another request."""
+    verdict = decision[0].verdict
+    return verdict is Verdict.POLICY_CHANGED or verdict is Verdict.REQUEST_ID_REUSED
 
 
 def _names_of(command: Command) -> int:

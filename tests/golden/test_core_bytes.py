@@ -9,6 +9,7 @@ are still read, and new ones are written:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ from namestore.core.commands import (
     encode_entry,
     fingerprint,
     mark,
+    marks,
 )
 from namestore.core.events import (
     EVENTS_FORMAT,
@@ -347,6 +349,23 @@ def test_what_marks_a_request_has_not_changed() -> None:
     assert mark(judged, encode_command(judged)).hex() == MARK
 
 
+def test_what_marks_a_name_that_was_not_written_canonically_has_not_changed() -> None:
+    """Where no policy judged it, and where one did: a retry is known by either."""
+    wanted = Wanted("user:\u00e9", "user:e\u0301", "ann", b"p")
+    plain, all_plain = Register(b"r", wanted), RegisterAll(b"r", (wanted,))
+    judgement = (Judgement(7, ((1, "x"),)),)
+    for asked, expected in ((plain, PLAIN_MARKS), (all_plain, ALL_MARKS)):
+        found = marks(asked)
+        assert tuple(mark.hex() for mark in found) == expected
+        assert found[0] == fingerprint(encode_command(asked))
+    of_judged = Register(b"r", replace(wanted, name="user:E", judged=judgement))
+    assert marks(of_judged) == (bytes.fromhex(PLAIN_MARKS[1]),)
+    all_judged = RegisterAll(b"r", (replace(wanted, name="user:E", judged=judgement),))
+    assert marks(all_judged) == (bytes.fromhex(ALL_MARKS[1]),)
+
+
+PLAIN_MARKS = ("9ac2880989e92a1a", "747e0e767365c7cf")
+ALL_MARKS = ("a092ffc68f59d9ba", "4540bebecec48461")
 FINGERPRINT = "4b8a7f08494e3b8b"
 MARK = "360cdd4dd5f8bdf3"
 

@@ -6,7 +6,7 @@ with a version byte. A version this program does not know stops the node before 
 anything, because skipping a command would make its state differ from the others'.
 """
 
-from namestore.core.commands.codec import encode_command, fingerprint, mark
+from namestore.core.commands.codec import encode_command, fingerprint, mark, marks
 from namestore.core.commands.decoding import decode_command
 from namestore.core.commands.entries import ENTRY_VERSION, Entry, decode_entry, encode_entry
 from namestore.core.commands.fields import MalformedCommand
@@ -55,4 +55,5 @@ __all__ = [
     "encode_entry",
     "fingerprint",
     "mark",
+    "marks",
 ]

@@ -20,6 +20,7 @@ from namestore.core.commands.values import (
     Confirm,
     Expire,
     IndexNames,
+    Judgement,
     KeepEvents,
     PutNamespace,
     Register,
@@ -77,6 +78,24 @@ def mark(command: Command, data: bytes) -> bytes:
             return fingerprint(pack(rename_fields(replace(asked, display_name=""))))
         case _:
             return fingerprint(data)
+
+
+def marks(command: Command) -> tuple[bytes, ...]:
+    """All marks that one request may have been remembered under: `mark`, and at most one more.
+
+    A name that was not written in its canonical form is marked otherwise where no policy judged it
+    than where one did; the former stays as it was released.
+    """
+    own = mark(command, encode_command(command))
+    judgement = (Judgement(1),)
+    match command:
+        case Register(request_id, wanted) if not _is_new(wanted):
+            judged: Command = Register(request_id, replace(wanted, judged=judgement))
+        case RegisterAll(request_id, many) if not any(map(_is_new, many)):
+            judged = RegisterAll(request_id, tuple(replace(w, judged=judgement) for w in many))
+        case _:
+            return (own,)
+    return own, mark(judged, b"")
 
 
 # -- to bytes -----------------------------------------------------------------------------------

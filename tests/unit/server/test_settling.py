@@ -339,3 +339,82 @@ def test_a_rename_is_a_command_of_both_names() -> None:
     )
     expected = Rename(b"r", "user:a", "user:\u00c9", "user:E\u0301", "o", (), 3)
     assert rename_command(request) == expected
+
+
+# As nobody spells them: neither composed nor in small letters.
+ZOE, BEA, TWO = "user:Zoe\u0301", "user:Be\u0301a", ("user:E\u0301-1", "user:E\u0301-2")
+
+
+async def write_all(gateway: Gateway) -> list[Any]:
+    """Every kind of write under a request_id of its own; at the end no name is held."""
+    batch = [wish(name, request_id=f"m-{name[-1]}".encode()) for name in TWO]
+    changed = pb.UpdateRequest(name=ZOE, owner="ann", request_id=b"u", payload=b"x")
+    confirmed = pb.ConfirmRequest(name=ZOE, owner="ann", request_id=b"c")
+    renamed = pb.RenameRequest(from_name=ZOE, to_name=BEA, owner="ann", request_id=b"n")
+    answers: list[Any] = [
+        await gateway.register(wish(ZOE, request_id=b"r"), WAIT),
+        await gateway.update(changed, WAIT),
+        await gateway.confirm(confirmed, WAIT),
+        await gateway.rename(renamed, WAIT),
+        await gateway.register_many(pb.RegisterManyRequest(requests=batch, mode=ALL), WAIT),
+    ]
+    for name in (BEA, *TWO):
+        gone = pb.ReleaseRequest(name=name, owner="ann", request_id=f"g{name}".encode())
+        answers.append(await gateway.release(gone, WAIT))
+    return answers
+
+
+async def refuses_another(gateway: Gateway) -> bool:
+    """Another request under an old request_id is told so, once and for all."""
+    for name in ("user:other", ZOE):
+        with pytest.raises(errors.InvalidRequest, match="different request"):
+            await gateway.register(wish(name, owner="bob", request_id=b"r"), WAIT)
+    return True
+
+
+@pytest.mark.parametrize("profile", (Profile.EXACT, Profile.USERNAME))
+async def test_a_retry_across_the_first_policy_is_known_by_what_was_asked(
+    gateway: Gateway, replica: FakeReplica, profile: Profile
+) -> None:
+    """However the policy would have spelled the names: the same answers, and nothing is done."""
+    before = await write_all(gateway)
+    govern(replica, Policy(profile=profile, look_alikes=True))
+    revision = replica.registry.meta.revision
+    assert await write_all(gateway) == before
+    assert await refuses_another(gateway)
+    assert replica.registry.meta.revision == revision
+
+
+async def test_a_retry_at_a_node_that_knows_no_policy_is_known_by_what_was_asked(
+    gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was judged when it was decided, and comes again to a node that lags far behind."""
+    late = LateView(replica, monkeypatch)
+    late.passed = True
+    govern(replica, USERNAME)
+    before = await write_all(gateway)
+    revision = replica.registry.meta.revision
+    for again in range(2):
+        late.passed = bool(again)
+        assert await write_all(gateway) == before
+    late.passed = False
+    assert await refuses_another(gateway)
+    assert replica.registry.meta.revision == revision
+
+
+async def test_a_retry_that_a_later_policy_refuses_is_known_by_what_was_asked(
+    gateway: Gateway, replica: FakeReplica
+) -> None:
+    """Granted under one policy and given back; the next takes no such name from anybody."""
+    version = govern(replica, Policy())
+    alone = wish(f"{ZOE} and I", request_id=b"r")
+    batch = pb.RegisterManyRequest(requests=[wish(f"{BEA} too", request_id=b"b")], mode=ALL)
+    first, many = await gateway.register(alone, WAIT), await gateway.register_many(batch, WAIT)
+    assert first.registered
+    for name in (alone.name, batch.requests[0].name):
+        await gateway.release(pb.ReleaseRequest(name=name, owner="ann"), WAIT)
+    govern(replica, USERNAME, version)
+    fresh = wish(alone.name, request_id=b"fresh")
+    assert (await gateway.register(fresh, WAIT)).refusal == pb.INVALID_BY_POLICY
+    assert await gateway.register(alone, WAIT) == first
+    assert await gateway.register_many(batch, WAIT) == many
