@@ -15,7 +15,6 @@ import os
 import queue
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from namestore.client.flow import Flow
+from namestore.client.inbox import Inbox
 from namestore.client.incoming import Incoming
 from namestore.client.methods import Method
 from namestore.client.network import (
@@ -205,7 +205,7 @@ class AsyncDriver(Driver):
     def __init__(self, network: Network, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
         super().__init__(network)
         self._sleep = sleep
-        self._inbox: _Inbox | None = None
+        self._inbox: Inbox | None = None
 
     async def run(self, operation: Operation[ResultT]) -> ResultT:
         """Runs an operation to its end. Cancelling it gives the attempt under way up."""
@@ -268,43 +268,12 @@ class AsyncDriver(Driver):
             flow.close()
             raise
 
-    def _inbox_of(self, loop: asyncio.AbstractEventLoop) -> _Inbox:
+    def _inbox_of(self, loop: asyncio.AbstractEventLoop) -> Inbox:
         inbox = self._inbox
         if inbox is None or inbox.loop is not loop:
             # The one of another loop lives on in the calls that wait there.
-            inbox = self._inbox = _Inbox(loop)
+            inbox = self._inbox = Inbox(loop)
         return inbox
-
-
-class _Inbox:
-    """Answers for the tasks of one loop: one wake-up for all that came until it was heard.
-
-    Takes no lock: `put` looks at the flag after it appended, and `_deliver` clears the flag before
-    it takes, so an answer that finds the flag set is taken by a delivery that is still to come.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._answers: deque[tuple[asyncio.Future[Message | Failure], Message | Failure]] = deque()
-        self._woken = False
-
-    def put(self, answered: asyncio.Future[Message | Failure], answer: Message | Failure) -> None:
-        """Has a future of the loop settled. Any thread."""
-        self._answers.append((answered, answer))
-        if self._woken:
-            return
-        self._woken = True
-        try:
-            self.loop.call_soon_threadsafe(self._deliver)
-        except RuntimeError:
-            self._answers.clear()  # the loop was closed: nobody is left who waits
-
-    def _deliver(self) -> None:
-        self._woken = False
-        while self._answers:
-            answered, answer = self._answers.popleft()
-            if not answered.done():
-                answered.set_result(answer)
 
 
 def _unanswered(send: Send) -> NoAnswer:

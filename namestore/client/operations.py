@@ -21,7 +21,8 @@ from namestore.client.requests import (
     drawn_request_id,
     register_request,
 )
-from namestore.client.session import Session, call, error_of
+from namestore.client.retry import error_of
+from namestore.client.session import Session, call
 from namestore.client.states import status_from
 from namestore.client.values import (
     EndpointStatus,

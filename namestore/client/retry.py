@@ -22,6 +22,7 @@ from namestore.errors import (
     Refused,
     ShuttingDown,
     Unavailable,
+    Unreachable,
 )
 
 BACKOFF_SECONDS_MIN = 0.02
@@ -78,6 +79,15 @@ def blames_endpoint(failure: Failure) -> bool:
 def settles(failure: NamestoreError) -> bool:
     """True if the failure says what became of the request, even after attempts left unknown."""
     return isinstance(failure, Refused) and not isinstance(failure, ChangeUnderWay)
+
+
+def error_of(failure: Failure) -> NamestoreError:
+    """A failure of a read that is not repeated, as a caller may see it."""
+    if isinstance(failure, NamestoreError):
+        return failure
+    error = Unreachable(str(failure))
+    error.__cause__ = failure
+    return error
 
 
 @dataclass(slots=True)

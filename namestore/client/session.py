@@ -293,12 +293,3 @@ def _identity(request: Message) -> dict[str, str]:
     name: str = getattr(request, "name", "")
     identity = {"request_id": request_id.hex(), "name": name}
     return {key: value for key, value in identity.items() if value}
-
-
-def error_of(failure: Failure) -> NamestoreError:
-    """A failure of a read that is not repeated, as a caller may see it."""
-    if isinstance(failure, NamestoreError):
-        return failure
-    error = Unreachable(str(failure))
-    error.__cause__ = failure
-    return error
