@@ -41,9 +41,11 @@ _SHARE_MIN = 0.005
 # Where a callback of an event loop begins: what is above it on the stack is the same for all.
 _LOOP = re.compile(r"asyncio/(events|base_events|runners)\.py")
 _PART = re.compile(r"\((?:[^()]*/)?namestore/([a-z0-9_/]+)\.py:")
-_THREAD = re.compile(r"thread \((\d+)\): (\S+)")
+_THREAD = re.compile(r"thread \((\d+)\): ([^;]+)")
 
-Threads = dict[tuple[str, int], tuple[str, int]]  # process and thread id -> its name, ticks
+# Process, and id of the thread, 0 for the main one (a client has another id in each run); and its
+# name and the ticks it used.
+Threads = dict[tuple[str, int], tuple[str, int]]
 
 
 def main() -> None:
@@ -164,7 +166,8 @@ def _threads(processes: Mapping[str, int]) -> Threads:
             except OSError:
                 continue  # it has just ended
             label = "main" if int(task.name) == pid else comm
-            found[name, int(task.name)] = label, int(fields[11]) + int(fields[12])
+            thread = 0 if label == "main" else int(task.name)
+            found[name, thread] = label, int(fields[11]) + int(fields[12])
     return found
 
 
@@ -203,7 +206,7 @@ def _sampled(
             stack, _, count = line.rpartition(" ")
             thread = _THREAD.match(stack)
             if thread is not None:
-                key = name, int(thread[1])
+                key = name, 0 if thread[2] == "MainThread" else int(thread[1])
                 shares.setdefault(key, Counter())[part_of(stack.split(";")[1:])] += int(count)
     return shares
 
