@@ -136,11 +136,14 @@ async def take(carriers: Carriers, step: Step, timeout: float) -> Outcome:
 
 
 def collision(outcome: Outcome) -> Finding:
-    """The two names that have one key, as the core met them."""
-    name = outcome.in_way.partition(":")[2]
+    """The two names that have one key, as the core met them; one of them may be held back."""
+    in_way = outcome.in_way.partition(":")[2]
     other = "" if outcome.record is None else outcome.record.name.partition(":")[2]
-    message = f"{name!a} and {other!a} exclude each other under the policy"
-    return Finding(Conflict.LOOK_ALIKE, name, other, message)
+    if outcome.until_ms:
+        message = f"{other!a} looks like {in_way!a}, which is held back for its last owner"
+        return Finding(Conflict.LOOK_ALIKE, other, in_way, message)
+    message = f"{in_way!a} and {other!a} exclude each other under the policy"
+    return Finding(Conflict.LOOK_ALIKE, in_way, other, message)
 
 
 @lru_cache(maxsize=8)

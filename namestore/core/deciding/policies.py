@@ -18,6 +18,7 @@ from namestore.core.events import EventKind
 from namestore.core.limits import BATCH_REQUESTS_MAX
 from namestore.core.namespaces import NamespaceState, judges_alike, read_policy
 from namestore.core.outcomes import Outcome, Verdict
+from namestore.core.records import Record
 
 # Names that one command may walk over: those it brings, and as many judged at birth.
 _WALK_MAX = 2 * BATCH_REQUESTS_MAX
@@ -63,8 +64,7 @@ def index_names(step: Step, command: IndexNames) -> Outcome:
             collision = look_alike(step, name, None, judged[name])
             if collision is not None:
                 _abandon(step, namespace, space)
-                found = replace(collision, verdict=Verdict.POLICY_ABANDONED, in_way=name)
-                return replace(found, revision=step.revision)
+                return _collided(step, record, collision)
             index(step, record, judged[name], counted=counts)
         cursor = name
     if reached_end:
@@ -73,6 +73,14 @@ def index_names(step: Step, command: IndexNames) -> Outcome:
         return Outcome(Verdict.POLICY_ACTIVE, step.revision)
     step.put_space(namespace, replace(space, cursor=cursor))
     return Outcome(Verdict.POLICY_PENDING, step.revision)
+
+
+def _collided(step: Step, record: Record, collision: Outcome) -> Outcome:
+    """Says of a name that could not be kept which other one is in its way: held, or held back."""
+    in_way, other = record.name, collision.record
+    if other is None:
+        in_way, other = collision.in_way, record.shown()
+    return Outcome(Verdict.POLICY_ABANDONED, step.revision, other, collision.until_ms, in_way)
 
 
 def abandon_policy(step: Step, command: AbandonPolicy) -> Outcome:

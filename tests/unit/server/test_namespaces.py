@@ -11,7 +11,9 @@ import pytest
 from namestore import errors
 from namestore.config import dev_config
 from namestore.core.commands import AbandonPolicy, decode_command
+from namestore.core.outcomes import Verdict
 from namestore.core.reading import namespace_state
+from namestore.rpc import policies
 from namestore.server import carrying
 from namestore.server.gateway import Gateway
 from namestore.server.namespaces import CONFLICTS_LISTED_MAX
@@ -260,6 +262,31 @@ async def test_two_names_that_came_to_exclude_each_other_drop_it(
     assert not answer.accepted
     (conflict,) = answer.conflicts
     assert {conflict.name, conflict.other} == {"user:paypal", "user:paypa1"}
+
+
+async def test_a_name_that_is_held_back_drops_the_policy(
+    gateway: Gateway, replica: FakeReplica
+) -> None:
+    """It was taken while the policy was on its way, and given back: nobody but its last owner may
+    have anything that looks like it, so a name that does cannot come under the policy. Both are
+    named, and that one of them only waits."""
+    held_back = ns.HoldBack(minimum_s=3600, maximum_s=3600)
+    lives = ns.Policy(hold_back=held_back)
+    in_force = (await gateway.put_namespace(put(lives), WAIT)).namespace.policy_version
+    await gateway.register(pb.RegisterRequest(name="user:paypa1", owner="ann"), WAIT)
+    alike = ns.Policy(hold_back=held_back, look_alikes=True)
+    begun = policies.put_command(put(alike, expected_version=in_force))
+    assert replica.registry.decide(begun)[0].verdict is Verdict.POLICY_PENDING
+    taken = pb.RegisterRequest(name="user:paypal", owner="bob")
+    assert (await gateway.register(taken, WAIT)).registered
+    await gateway.release(pb.ReleaseRequest(name="user:paypal", owner="bob"), WAIT)
+    answer = await gateway.put_namespace(put(alike, expected_version=in_force), WAIT)
+    assert not answer.accepted
+    (conflict,) = answer.conflicts
+    assert (conflict.name, conflict.other) == ("user:paypa1", "user:paypal")
+    assert "held back" in conflict.message
+    assert answer.namespace.policy_version == in_force
+    assert not answer.namespace.pending_version
 
 
 async def test_a_node_that_drains_leaves_a_policy_to_the_others(
