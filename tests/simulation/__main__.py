@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.attempt import PLAINS, attempt
+from tests.simulation.crashes import crash
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.plain_watch import LIES
 from tests.simulation.plan import Plan
@@ -47,6 +48,9 @@ def main() -> int:
     names = [*_RULES, []]  # the last: what argparse checks when none is given
     mutants.add_argument("only", nargs="*", choices=names, metavar="FAULT", help=", ".join(_RULES))
     _many(_verb(verbs, "plain", _plain, "count what PySyncObj as it is breaks"), 100)
+    crashes = _verb(verbs, "crashes", _crashes, "kill applications between reserve and confirm")
+    crashes.add_argument("--count", type=_count, default=1000, help="how many (1000)")
+    crashes.add_argument("--first", type=int, default=1, help="the first seed (1)")
     _many(_verb(verbs, "coverage", _coverage, "what of the engine is reached, by file"), 200)
     arguments = parser.parse_args()
     work: Callable[[Arguments], int] = arguments.work
@@ -165,6 +169,10 @@ def _plain(arguments: Arguments) -> int:
         lies += sum(broken[check] for check in LIES)
     progress.say(f"{lies} times callers heard what cannot be, in {arguments.seeds} seeds each")
     return 0 if lies else 1
+
+
+def _crashes(arguments: Arguments) -> int:
+    return 1 if crash(arguments.count, arguments.first, Progress().say) else 0
 
 
 def _coverage(arguments: Arguments) -> int:

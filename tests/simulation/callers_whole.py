@@ -12,24 +12,29 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from namestore.client.network import Failure, Send
-from namestore.client.session import call
-from namestore.errors import NamestoreError, OutcomeUnknown
-from tests.simulation.callers_real import Client, Driver
+from namestore.client.methods import EXPORT, Method
+from namestore.client.network import Failure, NoAnswer, Operation, Send, Take
+from namestore.client.session import Session, call, opened
+from namestore.errors import NamestoreError, OutcomeUnknown, Unreachable
+from namestore.v1 import registry_pb2 as pb
+from tests.simulation.callers_real import Client
+from tests.simulation.flows import FlowDriver
+from tests.simulation.lines import Lines
 from tests.simulation.names_asked import Asked
 from tests.simulation.names_wishes import Wish, Wishes
 from tests.simulation.plan import Plan
 from tests.simulation.world import World
-from tests.support.history import Operation
+from tests.support import history
 
+_PAGE_S = 7.0
 _ASKS_AGAIN = 0.5  # of those whose outcome is unknown
 
 
-class _Driver(Driver):
+class _Driver(FlowDriver):
     """Notes which life of which node answered."""
 
-    def __init__(self, world: World, network: Any, hosts: Sequence[Any]) -> None:
-        super().__init__(world, network)
+    def __init__(self, world: World, network: Any, hosts: Sequence[Any], lines: Lines) -> None:
+        super().__init__(world, network, lines)
         self._hosts = {host.node_id: host for host in hosts}
         self.told_by: tuple[str, int] | None = None
 
@@ -56,16 +61,22 @@ class WholeCaller:
     """
 
     def __init__(
-        self, world: World, client: Client, plan: Plan, number: int, hosts: Sequence[Any]
+        self,
+        world: World,
+        client: Client,
+        plan: Plan,
+        number: int,
+        hosts: Sequence[Any],
+        lines: Lines,
     ) -> None:
         self.world, self.plan, self.number = world, plan, number
         self.asked: list[Asked] = []
-        self.record: list[Operation] = []
+        self.record: list[history.Operation] = []
         self.stopped = False
         self.idle = True
         self.served = 0
         self._session = client.session
-        self._driver = _Driver(world, client.network, hosts)
+        self._driver = _Driver(world, client.network, hosts, lines)
         self._rng = Random(world.rng.getrandbits(64))
         self._wishes = Wishes(self._rng, plan.lives)
 
@@ -98,4 +109,21 @@ class WholeCaller:
                 self.begin()
 
         seconds = self.plan.lines.call_timeout
-        self._driver.run(call(self._session, method, request, seconds), heard)
+        carried = exported if method is EXPORT else call
+        self._driver.run(carried(self._session, method, request, seconds), heard)
+
+
+def exported(
+    session: Session, method: Method[Any, Any], request: Any, seconds: float
+) -> Operation[pb.ExportResponse]:
+    """A whole export as one answer."""
+    flow, first = yield from opened(session, method, request, seconds)
+    whole = pb.ExportResponse()
+    whole.CopyFrom(first)
+    while not whole.HasField("name_count"):
+        try:
+            whole.MergeFrom((yield Take(flow, _PAGE_S)))
+        except NoAnswer as failure:
+            raise Unreachable(f"the export broke off: {failure}") from failure
+    flow.close()
+    return whole

@@ -34,10 +34,13 @@ def with_whole_callers(plan: Plan) -> Plan:
         labels=rng.choice([2, 4, 9]),
         policies=rng.choice([0, 0.05, 0.2]),
         events=rng.choice([0, 5, 50, 10_000]),
+        watchers=rng.choice([0, 0, 1, 3]),
+        signups=rng.choice([0, 0, 0, 4]),
     )
-    drain = {"drain": rng.choice([2.0, 6.0])} if rng.random() < 0.4 else {}
+    every = {"drain": rng.choice([2.0, 6.0]), "clock_jump": rng.choice([1.0, 3.0])}
+    wanted = {kind: mean for kind, mean in every.items() if rng.random() < 0.4}
     return replace(
-        plan, lives=lives, clients=rng.choice([1, 2, plan.clients]), every=plan.every | drain
+        plan, lives=lives, clients=rng.choice([1, 2, plan.clients]), every=plan.every | wanted
     )
 
 

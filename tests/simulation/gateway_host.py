@@ -22,6 +22,7 @@ from namestore.raft.replica import BarrierDone, ProposalDone
 from namestore.rpc.status import STATUS_OF_ERROR
 from namestore.server import services
 from namestore.server.gateway import Gateway
+from tests.simulation.flows import Outpour
 from tests.simulation.house import House, drain
 from tests.simulation.plan import Plan
 from tests.simulation.served import Aborted, Call, Context, Conversation, Reply
@@ -41,7 +42,7 @@ def cluster_config(file: Mapping[str, str], plan: Plan) -> ClusterConfig:
     limits = LimitsConfig(
         request_timeout_ms=int(plan.lines.request_timeout * 1000),
         # A page counts as many names, so no file may say less than that.
-        pending_commands_max=max(pending, PAGE_SIZE_MAX) if plan.lives.callers else pending,
+        pending_commands_max=max(pending, PAGE_SIZE_MAX) if plan.lives.any else pending,
     )
     nodes = tuple(NodeConfig(i, f"{i}:2", at, Path("nowhere")) for i, at in sorted(file.items()))
     history = HistoryConfig(plan.lives.events, _DAYS_KEPT) if plan.lives.events else None
@@ -115,7 +116,7 @@ class NodeServer:
         self._under_way: set[Call] = set()
         self._dead = False
         self._house: asyncio.Task[None] | None = None
-        if host.plan.lives.callers:
+        if host.plan.lives.any:
             house = House(self, config)
             self.loop.call_soon_threadsafe(lambda: self._keep(house))
 
@@ -128,6 +129,10 @@ class NodeServer:
         """A stream was opened."""
         out = self._while_alive(out)
         return Conversation(self.loop, self._handler(path), out, self._unforeseen_answer)
+
+    def pour(self, path: str, data: bytes, out: Reply) -> Outpour:
+        """The request of a stream of answers arrived."""
+        return Outpour(self.loop, self._handler(path), data, self._while_alive(out))
 
     def begin(self, call: Call) -> None:
         """The bytes of a call have arrived at the process."""

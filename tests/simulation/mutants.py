@@ -6,6 +6,7 @@ from namestore.raft.engine import Engine
 from tests.simulation import mutants_agreement as agreement
 from tests.simulation import mutants_callers as callers
 from tests.simulation import mutants_members as members
+from tests.simulation import mutants_names as names
 from tests.simulation import mutants_service as service
 from tests.simulation.mutants_callers import Planted
 
@@ -53,4 +54,24 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     members.BelievesRemovalAtOnce,
     members.EmptiedNodeVotes,
     members.EntriesUnchecked,
+    names.ExpiresByOwnClock,
+    names.BelievesOneClock,
+    names.ConfirmIgnored,
+    names.ReadsExpired,
+    names.ReservationsBurn,
+    names.NobodyFrees,
+    names.FreesBySlowClock,
+    names.FenceIgnored,
+    names.OwnerIgnored,
+    names.RenameInTwoSteps,
+    names.TakesSomeOfAll,
+    names.HistoryForgetsOwners,
+    names.PagesSkip,
+    names.HoldBackForgotten,
+    names.LooksUnchecked,
+    names.JudgedByAnyPolicy,
+    names.PolicyAtOnce,
+    names.RedirectsToAnybody,
+    names.NobodyCarriesOn,
+    names.DeniesTakenPolicy,
 )

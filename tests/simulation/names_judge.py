@@ -16,7 +16,7 @@ from namestore.core.policies import Profile
 from namestore.errors import NamestoreError
 from namestore.v1 import namespaces_pb2 as ns
 from namestore.v1 import registry_pb2 as pb
-from tests.properties.registry_model import Holding, Space
+from tests.properties.registry_model import Space
 from tests.simulation import names_told as told
 from tests.simulation.names_asked import Asked, shown, wished, wishes
 from tests.simulation.names_model import Ledger
@@ -160,6 +160,8 @@ class Judge:
     def _problem_of_policy(self, each: Asked) -> str:
         heard = each.heard
         decided = self._ledger.decided.get(each.request.request_id)
+        if decided is not None and self._committed_at[decided.index] > each.returned:
+            decided = None  # answered before the log, and sent again since
         verdict = decided.answers[0].verdict if decided is not None else ""
         if isinstance(heard, NamestoreError):
             refused = {"STALE_FENCE": "STALE_FENCE", "CHANGE_UNDER_WAY": "POLICY_BUSY"}
@@ -197,7 +199,13 @@ class Judge:
             case pb.ListRequest():
                 every = self._ledger.with_prefix(request.prefix, revision, time_ms)
                 rest = [holding for holding in every if holding.name.encode() > each.after.encode()]
-                return _problem_of_page(request, heard, rest)
+                return told.page_differs(request, heard, rest)
+            case pb.ExportRequest():
+                every = self._ledger.with_prefix(request.prefix, revision, time_ms)
+                same = [shown(record) for record in heard.records] == list(
+                    map(told.as_shown, every)
+                )
+                return "" if same else f"all of it was {every} then"
             case pb.HistoryRequest():
                 return told.history_differs(
                     self._ledger.model,
@@ -244,7 +252,9 @@ class Judge:
                 )
 
     def _revision(self, each: Asked) -> int | None:
-        """Where in the order of changes an answer stands."""
+        """Where in the order of changes an answer stands; None: it does not say."""
+        if isinstance(each.request, ns.PutNamespaceRequest) and not _accepted(each.heard):
+            return None
         if not each.method.writes or told.never_proposed(each.heard):
             return told.revision_of(each.heard)
         decided = [self._ledger.decided.get(request_id) for request_id in each.request_ids]
@@ -268,14 +278,8 @@ class Judge:
                 earlier.append(each)
 
 
-def _problem_of_page(request: pb.ListRequest, heard: pb.ListResponse, rest: list[Holding]) -> str:
-    """What is wrong with a page, if these are the names from its first one on."""
-    page = [told.as_shown(holding) for holding in rest[: request.page_size]]
-    if [shown(record) for record in heard.records] != page:
-        return f"the page was {page} then"
-    if bool(heard.next_page_token) != (len(rest) > request.page_size):
-        return "there was another page, or there was none"
-    return ""
+def _accepted(heard: Any) -> bool:
+    return isinstance(heard, ns.PutNamespaceResponse) and heard.accepted
 
 
 def _calls(each: Asked, first: dict[bytes, float]) -> list[float]:

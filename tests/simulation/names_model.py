@@ -28,9 +28,11 @@ from namestore.core.policies import KeyKind, Policy
 from namestore.raft.following import KIND_COMMANDS
 from namestore.storage.interfaces import LogEntry
 from tests.properties.asking import Keys
-from tests.properties.registry_model import Answer, Holding, Left, RegistryModel, Space
+from tests.properties.registry_model import Answer, Holding, Left, RegistryModel, Space, Told
 from tests.simulation.watch import Violation
 
+# Kinds of events after which nobody holds the name.
+ENDS = ("RELEASED", "EXPIRED", "RENAMED_AWAY")
 _LOOK_ALIKE = str.maketrans("1", "l")
 _PUNCTUATION = str.maketrans("", "", "-_.")
 
@@ -79,11 +81,30 @@ class Stood(NamedTuple):
     since_ms: int
 
 
+class Happened(NamedTuple):
+    """One change.
+
+    Attributes:
+        subject: What a prefix is compared with: the name; of a policy, how its names begin.
+        index: Of its entry in the log.
+        holding: As the change left it, or as it was when it ended.
+    """
+
+    revision: int
+    kind: str
+    subject: str
+    other: str
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
+    time_ms: int
+    holding: Holding | None
+
+
 class Ledger:
     """The model after every entry.
 
     Attributes:
         decided: By request_id.
+        happened: Every change, in order.
         times: Revision to the log times of the states that had it: only these can be read.
         spaces: Namespace to how it stood, and from which revision on.
     """
@@ -91,9 +112,11 @@ class Ledger:
     def __init__(self) -> None:
         self.model = _Model()
         self.decided: dict[bytes, Decided] = {}
+        self.happened: list[Happened] = []
         self.times: dict[int, list[int]] = {0: [1]}
         self.spaces: dict[str, list[tuple[int, Space]]] = defaultdict(list)
         self._names: dict[str, list[Stood]] = defaultdict(list)
+        self._last: dict[str, Holding] = {}
 
     def enter(self, entry: LogEntry) -> None:
         """Takes in the next committed entry."""
@@ -111,9 +134,23 @@ class Ledger:
 
     def _decide(self, index: int, command: Command) -> None:
         answers = tuple(self.model.decide(command))
+        for event in self.model.told[len(self.happened) :]:
+            self._happen(index, event)
         request_id = getattr(command, "request_id", None)
         if request_id is not None and answers[0].verdict != "POLICY_CHANGED":
             self.decided.setdefault(request_id, Decided(index, command, answers))
+
+    def _happen(self, index: int, event: Told) -> None:
+        revision, name = len(self.happened) + 1, event.name
+        subject, holding = name, self._last.pop(name, None)
+        if event.kind.startswith("POLICY"):
+            subject = f"{name}:"
+        elif event.kind not in ENDS:
+            holding = self._last[name] = self.model.held[name]
+        time_ms = self.model.time_ms
+        self.happened.append(
+            Happened(revision, event.kind, subject, event.other, index, time_ms, holding)
+        )
 
     def _note(self, before: int) -> None:
         model = self.model

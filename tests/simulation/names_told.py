@@ -136,3 +136,16 @@ def _ends_differ(
     if len(kept) != len(spans) or spans != past[len(past) - len(spans) :]:
         return f"it was held by {past}, and {len(kept)} of that is kept"
     return ""
+
+
+def records_differ(heard: Any, holdings: list[Holding]) -> str:
+    """How the records of an answer differ from these holdings; empty: not at all."""
+    expected = [as_shown(holding) for holding in holdings]
+    return "" if [shown(record) for record in heard.records] == expected else f"it was {expected}"
+
+
+def page_differs(request: pb.ListRequest, heard: pb.ListResponse, rest: list[Holding]) -> str:
+    """How a page differs, if these are the names from its first one on; empty: not at all."""
+    if bool(heard.next_page_token) != (len(rest) > request.page_size):
+        return "there was another page, or there was none"
+    return records_differ(heard, rest[: request.page_size])

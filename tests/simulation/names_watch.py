@@ -33,10 +33,18 @@ class NamesWatch(Watch):
 
     def turned(self, host: Any) -> None:
         """A node finished a turn."""
-        before = self.committed_index
         super().turned(host)
-        for index in range(before + 1, self.committed_index + 1):
+        self._note_committed(host, self.committed_index)
+
+    def died(self, host: Any) -> None:
+        """A process is gone; it may have answered in its last turn, which it did not finish."""
+        super().died(host)
+        self._note_committed(host, host.engine.commit_index)
+
+    def _note_committed(self, host: Any, index: int) -> None:
+        while index and index not in self.committed_at:
             self.committed_at[index] = host.world.now
+            index -= 1
 
     def appends(self, host: Any, entries: list[LogEntry]) -> None:
         """Entries are added to a log."""

@@ -46,6 +46,7 @@ _WISHES = (
     (9, "page"),
     (6, "history"),
     (3, "namespaces"),
+    (3, "export"),
 )
 
 
@@ -215,6 +216,10 @@ class Wishes:
 
     def _namespaces(self) -> Wish:
         return Wish(methods.LIST_NAMESPACES, ns.ListNamespacesRequest())
+
+    def _export(self) -> Wish:
+        prefix = self._rng.choice(["", "life:", "page:l"])
+        return Wish(methods.EXPORT, pb.ExportRequest(prefix=prefix))
 
     # -- chance -----------------------------------------------------------------------------
 

@@ -112,12 +112,21 @@ class Lives:
         labels: Of each namespace, that they ask about.
         policies: Share of their calls that is about policies.
         events: Changes that history reaches back, at least; 0: as many as it likes.
+        watchers: How many follow what changes.
+        signups: Applications that reserve and confirm, and die in the middle of it.
     """
 
     callers: int = 0
     labels: int = 4
     policies: float = 0.0
     events: int = 0
+    watchers: int = 0
+    signups: int = 0
+
+    @property
+    def any(self) -> bool:
+        """There are such callers."""
+        return self.callers + self.watchers + self.signups > 0
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,19 @@ from typing import Any
 
 from namestore.raft.engine import Engine
 from tests.simulation.callers_real import OfficialCaller, client_of
-from tests.simulation.callers_whole import WholeCaller
 from tests.simulation.clients import Client
 from tests.simulation.faults import Faults
 from tests.simulation.host import EngineHost
 from tests.simulation.identities import seeded_identities
 from tests.simulation.lines import Lines
 from tests.simulation.machine import Machine
-from tests.simulation.names_asked import Asked
-from tests.simulation.names_end import check_end, unfinished
-from tests.simulation.names_judge import Judge
-from tests.simulation.names_model import Ledger
 from tests.simulation.names_watch import NamesWatch
 from tests.simulation.network import Network
 from tests.simulation.operators import Operators
 from tests.simulation.plan import DiskFaults, Plan
+from tests.simulation.small_steps import small_steps
 from tests.simulation.watch import Violation, Watch
+from tests.simulation.whole import Whole
 from tests.simulation.wire import with_owners
 from tests.simulation.world import World
 from tests.support.history import Operation
@@ -35,7 +32,6 @@ _SERVES_WITHIN_S = 40.0
 _QUIET_WITHIN_S = 30.0
 _CALLERS_STAY_S = 1.0
 _CHANGES_WITHIN_S = 120.0
-_HOUSE_LATE_MS = 3000
 
 MachineClass = Callable[[World, Network, str, Plan, Any], Machine]
 
@@ -73,7 +69,7 @@ class Run:
         self.plan = plan
         self.world = World(plan.seed)
         self.world.trace = trace
-        self.watch = watch or (NamesWatch() if plan.lives.callers else Watch())
+        self.watch = watch or (NamesWatch() if plan.lives.any else Watch())
         self.network = Network(self.world, plan.links)
         ids = [f"n{number}" for number in range(1, plan.size + 1)]
         spares = [f"n{plan.size + number}" for number in range(1, plan.spares + 1)]
@@ -87,7 +83,8 @@ class Run:
         self.watch.begin(self.hosts, ids)
         self.operators = Operators(self.world, self.hosts, self.founders, self.watch)
         self.lines = Lines(self.world, self.hosts, plan)
-        self.clients: list[Any] = self._callers()
+        self.whole = Whole(self)
+        self.clients: list[Any] = [*self._callers(), *self.whole.callers]
         self.faults = Faults(self.world, self.network, self.hosts, plan, self.operators)
 
     def _callers(self) -> list[Any]:
@@ -107,16 +104,7 @@ class Run:
             Client(world, lines, self.operators.members, plan, number)
             for number in range(count, plan.clients)
         ]
-        return [*official, *raw, *self._whole_callers()]
-
-    def _whole_callers(self) -> list[WholeCaller]:
-        """Those that use the whole API, each with a client of its own or in pairs."""
-        count, callers = self.plan.lives.callers, []
-        for number in range(count):
-            if number % 2 == 0:
-                client = client_of(self.world, self.lines, self.hosts, self.plan, f"whole {number}")
-            callers.append(WholeCaller(self.world, client, self.plan, number, self.hosts))
-        return callers
+        return [*official, *raw]
 
     @property
     def record(self) -> list[Operation]:
@@ -124,19 +112,13 @@ class Run:
         asked = [operation for client in self.clients for operation in client.record]
         return with_owners(asked + self.lines.echoes)
 
-    @property
-    def asked(self) -> list[Asked]:
-        """What callers of the whole API asked."""
-        whole = [each for each in self.clients if isinstance(each, WholeCaller)]
-        return [asked for each in whole for asked in each.asked] + self.lines.late
-
     def go(self) -> Result:
         """Runs to the end.
 
         Raises:
             Violation: Something that must hold does not.
         """
-        with seeded_identities(self.plan.seed):
+        with seeded_identities(self.plan.seed), small_steps():
             return self._go()
 
     def _go(self) -> Result:
@@ -158,19 +140,19 @@ class Run:
             for host in self.hosts:
                 host.put_away()
             check_history(self.record)  # a lie to a caller weighs more than anything else
-            ledger = self._judge_whole()
-        if ledger is not None:
-            check_end(ledger, self._members()[0].state)
+            others = [bytes.fromhex(o.request_id) for o in self.record if o.request_id]
+            ledger = self.whole.judge(others)
+        self.whole.judge_end(ledger, self._members())
         return Result(
             self.world.now - self.world.began,
             self.world.events,
             self.watch.messages,
-            len(self.record) + len(self.asked),
+            len(self.record) + len(self.whole.asked),
             self.watch.elections,
             self.watch.snapshots,
             sum(host.kills for host in self.hosts),
             self.watch.trail.hexdigest(),
-            dict(self.operators.counts + self.watch.counts),
+            dict(self.operators.counts + self.watch.counts + self.whole.counts),
         )
 
     # -- the end ----------------------------------------------------------------------------
@@ -235,23 +217,6 @@ class Run:
                 f"removed and not told: {self.watch.book.left_behind(self.hosts)}",
             )
 
-    def _judge_whole(self) -> Ledger | None:
-        if not isinstance(self.watch, NamesWatch):
-            return None
-        ledger = self.watch.ledger()
-        others = {bytes.fromhex(o.request_id) for o in self.record if o.request_id}
-        Judge(ledger, self.watch.committed_at).judge(self.asked, others)
-        return ledger
-
-    def _left_undone(self) -> list[str]:
-        """What somebody has to see to: reservations that are over, pending policies."""
-        if not isinstance(self.watch, NamesWatch):
-            return []
-        members = self._members()
-        clocks = sorted((host.skew_ms for host in members), reverse=True)
-        passed_ms = int(self.world.now * 1000) + clocks[len(members) // 2] - _HOUSE_LATE_MS
-        return unfinished(members[0].state, passed_ms)
-
     def _check_quiet(self) -> None:
         """Nobody asks any more: soon all nodes have applied the same."""
 
@@ -260,15 +225,16 @@ class Run:
                 all(client.idle for client in self.clients)
                 and len({host.position for host in self._members()}) == 1
                 and all(host.unanswered == 0 for host in self._members())
-                and not self._left_undone()
+                and not self.whole.left_undone(self._members())
             )
 
         self.world.run(self.world.now + _QUIET_WITHIN_S, quiet)
         if not quiet():
             waiting = {h.node_id: (h.position, h.unanswered) for h in self._members()}
+            undone = self.whole.left_undone(self._members())
             raise Violation(
                 "liveness",
-                f"the replicas do not come to rest: {waiting}, undone: {self._left_undone()}",
+                f"the replicas do not come to rest: {waiting}, undone: {undone}",
             )
         for host in self._members():
             if isinstance(host, EngineHost):

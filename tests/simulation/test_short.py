@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.attempt import PLAIN, PLAIN_POWER, attempt
+from tests.simulation.crashes import HOLDING, plan_of
 from tests.simulation.plain_watch import LIES
 from tests.simulation.plan import Plan
 from tests.simulation.scenes import SCENES
@@ -64,6 +65,15 @@ def test_planted_faults_are_found(subject: str, seeds: int) -> None:
     """The simulation bites: namestore with one rule broken, in its engine, a node's gateway or the
     client library, does not survive it."""
     assert hunt(subject, 1, seeds, 1).ending is not None
+
+
+def test_a_death_between_reserve_and_confirm_burns_no_name() -> None:
+    """Applications die with a reserved name in hand, while nodes die as well: each name is free
+    again, or its holder's, and nobody else's. `python -m tests.simulation crashes`: a thousand."""
+    ending = attempt(plan_of(int(time.time()), applications=12))
+    assert not ending.check, f"{ending.told} {ending.plan}"
+    assert ending.result is not None
+    assert sum(ending.result.counts.get(when, 0) for when in HOLDING) > 20
 
 
 def test_plain_pysyncobj_lies_to_its_callers() -> None:
