@@ -27,7 +27,7 @@ from namestore.errors import (
 )
 from namestore.raft.replica import Replica
 from namestore.rpc.responses import Answer
-from namestore.server import settling
+from namestore.server import judges, settling
 from namestore.server.admission import Admission
 from namestore.server.barriers import ReadBarriers
 from namestore.server.bridge import Mailbox, Reply
@@ -198,9 +198,8 @@ class Gateway(RegistryCalls):
             if consistency == pb.LINEARIZABLE:
                 await self.catch_up(timeout)
             if count > _NAMES_READ_AT_ONCE:
-                return await self.read_aside(read, deadline)
-            with self._replica.view() as view:
-                return read(view)
+                return await judges.with_judges(lambda: self.read_aside(read, deadline))
+            return await judges.with_judges(lambda: self._read_here(read))
 
     async def catch_up(self, timeout: float) -> None:
         """Returns once the replica's view reflects every write answered before. Within `calls`.
@@ -215,6 +214,10 @@ class Gateway(RegistryCalls):
         self._mailbox.post(deliver)
 
     # -- within -----------------------------------------------------------------------------
+
+    async def _read_here(self, read: Callable[[StateView], T]) -> T:
+        with self._replica.view() as view:
+            return read(view)
 
     def _ended(self, count: int) -> None:
         self._under_way -= count

@@ -33,7 +33,7 @@ from namestore.logs import get_logger
 from namestore.policy import Finding, check_held
 from namestore.rpc import policies
 from namestore.server import carrying
-from namestore.server.rulebook import judge_of
+from namestore.server.judges import judge_of
 from namestore.storage.interfaces import StateView
 from namestore.v1 import namespaces_pb2 as pb
 

@@ -1,8 +1,8 @@
 """Names judged by their namespace's policies, before the log.
 
 The policies are read from a picture of the state with every request, so none is ever out of date
-but as the picture is; what takes long, making a policy ready to judge, is kept. The core has the
-last word: what was judged under another policy than the one in force then, it hands back.
+but as the picture is; what takes long, making a policy ready to judge, is `judges'`. The core has
+the last word: what was judged under another policy than the one in force then, it hands back.
 
 Invariants: a namespace without a policy costs nothing here but the look whether there is one; what
 is judged keeps the words of its caller, so that a retry is recognised whatever policy it meets.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from namestore.core.commands import (
     Command,
@@ -26,12 +25,13 @@ from namestore.core.commands import (
     Wanted,
 )
 from namestore.core.limits import UNIQUE_KEY_CHARS_MAX
-from namestore.core.namespaces import NamespaceState, namespace_of, read_policy
+from namestore.core.namespaces import NamespaceState, namespace_of
 from namestore.core.reading import namespace_state
 from namestore.errors import InvalidName
 from namestore.policy import Judge, Judged, Reason, Refusal
 from namestore.rpc.requests import check_distinct
 from namestore.rpc.responses import Unfit
+from namestore.server import judges
 from namestore.storage.interfaces import StateView
 
 # Beyond it a key has no place in a command: some characters look like a dozen others.
@@ -47,12 +47,6 @@ def judge_label(judge: Judge, label: str) -> Judged | Refusal:
             f"what the label looks like has more than {_KEY_CHARS_MAX} characters; write a shorter",
         )
     return judged
-
-
-@lru_cache(maxsize=64)
-def judge_of(policy: bytes) -> Judge:
-    """The judge of an encoded policy. Any thread; the first time it takes milliseconds."""
-    return Judge(read_policy(policy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +106,11 @@ Rulebook = dict[str, Rules]
 
 
 def rulebook(view: StateView, names: Iterable[str]) -> Rulebook:
-    """The rules of the namespaces of these names, as far as they have any."""
+    """The rules of the namespaces of these names, as far as they have any.
+
+    Raises:
+        NotAtHand: A judge is to be made first, in a thread.
+    """
     if not view.meta.namespace_count:
         return {}
     found: Rulebook = {}
@@ -173,9 +171,9 @@ def judged(book: Rulebook, command: Command, revision: int) -> Command | Unfit:
 def _rules(space: NamespaceState) -> Rules:
     return Rules(
         space.version,
-        judge_of(space.policy) if space.version else None,
+        judges.at_hand(space.policy) if space.version else None,
         space.pending_version,
-        judge_of(space.pending) if space.pending_version else None,
+        judges.at_hand(space.pending) if space.pending_version else None,
     )
 
 

@@ -22,7 +22,7 @@ from namestore.core.reading import decided_before
 from namestore.errors import NamestoreError, Overloaded
 from namestore.raft.replica import Replica
 from namestore.rpc.responses import Answer, Unfit
-from namestore.server import rulebook
+from namestore.server import judges, rulebook
 from namestore.storage.interfaces import StateView
 
 # Policies change by hand: more rounds mean that this node does not learn of the change.
@@ -74,13 +74,15 @@ async def settle(
         left = settling.take_in(range(len(commands)), decisions)
     else:
         settling = _Settling(commands, proposer, replica)
-        left = await settling.first_round(timeout)
+        left = await judges.with_judges(lambda: settling.first_round(deadline - clock()))
     try:
         for _ in range(_ROUNDS_MAX):
             if not left:
                 return settling.given()
             await proposer.catch_up(max(0.0, deadline - clock()))
-            left = await settling.further_round(left, deadline - clock())
+            left = await judges.with_judges(
+                lambda places=left: settling.further_round(places, deadline - clock())  # type: ignore[misc]
+            )
         raise Overloaded("the namespace's policy keeps changing; nothing was done, ask again")
     except NamestoreError as error:
         if not settling.answers:
