@@ -20,7 +20,13 @@ from namestore.client.requests import checked_owner, checked_revision
 from namestore.client.retry import Backoff, Verdict, verdict
 from namestore.client.session import Session, opened
 from namestore.client.values import NameEvent, event_from
-from namestore.errors import InvariantViolation, NamestoreError, OutcomeUnknown, Unavailable
+from namestore.errors import (
+    InvariantViolation,
+    NamestoreError,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+)
 from namestore.v1 import registry_pb2 as registry
 
 # How often a node with nothing to send says how far it is, and how long its silence is borne.
@@ -160,7 +166,8 @@ def _take(session: Session, feed: Following) -> Operation[registry.Event | None]
         if verdict(failure) is Verdict.GIVE_UP:
             raise
         _log.info("feed.broke endpoint=%s %s", flow.endpoint, failure)
-        session.endpoints.note_failure(flow.endpoint, session.clock())
+        if not isinstance(failure, Overloaded):  # which is about this feed, not about its node
+            session.endpoints.note_failure(flow.endpoint, session.clock())
         return None
     return feed.heard(message)
 

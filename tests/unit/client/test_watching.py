@@ -147,7 +147,6 @@ def test_from_now_on_is_settled_when_it_has_begun() -> None:
         errors.ShuttingDown("bye"),
         errors.NoQuorum("alone"),
         errors.NoLeader("none"),
-        errors.Overloaded("too slow"),
         errors.OutcomeUnknown("a node met an error of its own"),
     ),
     ids=lambda failure: type(failure).__name__,
@@ -162,6 +161,14 @@ def test_a_broken_feed_goes_on_from_the_next_revision_elsewhere(failure: Excepti
     assert first != second
     assert [flow.closed for flow in stage.flows] == [True, False]
     assert feed.resumes == 1
+
+
+def test_a_feed_that_was_too_slow_blames_no_node() -> None:
+    """It goes on, there or elsewhere; other calls of the client go where they went."""
+    stage = Stage([[progress(0), event(1), errors.Overloaded("slow")], [progress(1), event(2)]])
+    feed = stage.begun(from_revision=1)
+    assert stage.revisions(feed, 2) == [1, 2]
+    assert stage.session.endpoints.is_proven(stage.asked[0][0])
 
 
 def test_progress_moves_the_point_from_which_it_goes_on() -> None:
