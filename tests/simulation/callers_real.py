@@ -22,7 +22,7 @@ from namestore.client.network import Operation as Effects
 from namestore.client.requests import member_request_id
 from namestore.client.session import Session
 from namestore.client.values import NameRecord, RegisterResult
-from namestore.errors import NamestoreError
+from namestore.errors import NamestoreError, Unavailable
 from tests.simulation.lines import Lines
 from tests.simulation.plan import Plan
 from tests.simulation.streams import network_of
@@ -126,12 +126,14 @@ class OfficialCaller:
         stopped: It begins nothing new.
         idle: Nothing is under way.
         served: Calls that were answered.
+        denied: request_ids of what was called certainly not done.
     """
 
     def __init__(self, world: World, client: Client, plan: Plan, number: int) -> None:
         self.world, self.session = world, client.session
         self.plan, self.number = plan, number
         self.record: list[Operation] = []
+        self.denied: set[str] = set()
         self.stopped = False
         self.idle = True
         self.served = 0
@@ -237,6 +239,8 @@ class OfficialCaller:
         now = self.world.now
         for place, result in zip(places, results, strict=True):
             fields = _returned(result) | self._seen_at(result)
+            if isinstance(result, Unavailable) and self.record[place].request_id:
+                self.denied.add(self.record[place].request_id)
             if fields["said"] is not Said.UNKNOWN:  # which may still happen, at any later time
                 self.record[place] = replace(self.record[place], returned=now, **fields)
         self.served += any(self.record[place].answered for place in places)

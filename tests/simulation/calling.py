@@ -49,10 +49,10 @@ def _at_doors(plan: Plan, rng: random.Random) -> Plan:
     return replace(
         plan,
         official=1.0,
-        shares=rng.random() < 0.8,
+        shares=rng.random() < 0.5,
         lines=replace(
             plan.lines,
-            break_chance=rng.choice([0, 0.02, 0.1]),
+            break_chance=rng.choice([0.02, 0.1, 0.2]),
             silent_every=0,
             request_timeout=rng.choice([0.4, 2.0]),
             call_timeout=rng.choice([0.2, 0.4, 0.8]),

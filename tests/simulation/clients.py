@@ -28,6 +28,7 @@ class Client:
         stopped: It begins nothing new.
         idle: Nothing is under way.
         served: Operations that were answered.
+        denied: request_ids of what was called certainly not done.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Client:
         self.stopped = False
         self.idle = True
         self.served = 0
+        self.denied: set[str] = set()
         self._in_doubt = False  # an earlier attempt of this operation may have been done
 
     def begin(self) -> None:
@@ -126,6 +128,8 @@ class Client:
             if self._in_doubt or not self.world.chance(self.plan.gives_up):
                 return False
             answer = {"said": Said.NOT_DONE}
+            if self.record[-1].request_id:
+                self.denied.add(self.record[-1].request_id)
         elif isinstance(answer, NamestoreError):
             raise answer
         self.record[-1] = replace(self.record[-1], returned=self.world.now, **answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from namestore.raft.engine import Engine
 from tests.simulation import mutants_agreement as agreement
 from tests.simulation import mutants_callers as callers
+from tests.simulation import mutants_feeds as feeds
 from tests.simulation import mutants_members as members
 from tests.simulation import mutants_names as names
 from tests.simulation import mutants_service as service
@@ -74,4 +75,10 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     names.RedirectsToAnybody,
     names.NobodyCarriesOn,
     names.DeniesTakenPolicy,
+    feeds.WatchSkipsOnResume,
+    feeds.WatchRepeats,
+    feeds.TailSkips,
+    feeds.SquashForgetsEnds,
+    feeds.NowIsThePast,
+    feeds.CompactedUnsaid,
 )

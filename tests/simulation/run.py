@@ -9,6 +9,7 @@ from typing import Any
 from namestore.raft.engine import Engine
 from tests.simulation.callers_real import OfficialCaller, client_of
 from tests.simulation.clients import Client
+from tests.simulation.denied import check_denied
 from tests.simulation.faults import Faults
 from tests.simulation.host import EngineHost
 from tests.simulation.identities import seeded_identities
@@ -140,6 +141,9 @@ class Run:
             for host in self.hosts:
                 host.put_away()
             check_history(self.record)  # a lie to a caller weighs more than anything else
+            if isinstance(self.hosts[0], EngineHost):
+                committed = self.watch._committed.values()
+                check_denied(self.clients, self.lines.echoes, committed)
             others = [bytes.fromhex(o.request_id) for o in self.record if o.request_id]
             ledger = self.whole.judge(others)
         self.whole.judge_end(ledger, self._members())

@@ -83,7 +83,7 @@ class Whole:
     def judge_end(self, ledger: Ledger | None, members: list[Any]) -> None:
         """The replicas, which are equal, hold what the model holds. Raises `Violation`."""
         if ledger is not None:
-            check_end(ledger, members[0].state)
+            check_end(ledger, _sound(members))
             self._site.judge(ledger.model)
 
     def left_undone(self, members: list[Any]) -> list[str]:
@@ -92,7 +92,7 @@ class Whole:
             return []
         clocks = sorted((host.skew_ms for host in members), reverse=True)
         passed_ms = int(self._run.world.now * 1000) + clocks[len(members) // 2] - _HOUSE_LATE_MS
-        state = members[0].state
+        state = _sound(members)
         late = [f for f in self._followers if not f.reached(state.meta.revision)]
         watchers = [f"watcher {follower.number}" for follower in late]
         return [*watchers, *unfinished(state, passed_ms), *self._still_reserved(state)]
@@ -103,3 +103,8 @@ class Whole:
             return []
         with state.view() as view:
             return [r.name for r in reading.records(view, "sign:") if r.expire_time_ms]
+
+
+def _sound(members: list[Any]) -> Any:
+    """The state of one whose disk was not damaged."""
+    return next((host.state for host in members if not host.drive.damaged), members[0].state)
