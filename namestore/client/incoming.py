@@ -19,7 +19,8 @@ from google.protobuf.message import Message
 from namestore.client.network import Failure, NoAnswer, Silence
 from namestore.errors import NamestoreError
 
-MESSAGES_MAX = 64
+# Each may hold as many events as a feed asks for.
+MESSAGES_MAX = 8
 
 
 class Incoming:

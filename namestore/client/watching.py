@@ -10,8 +10,8 @@ is left out, whichever nodes they came from; a feed that cannot keep that raises
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import Any
+from collections import deque
+from dataclasses import dataclass, field
 
 from namestore.client.flow import Flow
 from namestore.client.methods import WATCH
@@ -32,6 +32,8 @@ from namestore.v1 import registry_pb2 as registry
 # How often a node with nothing to send says how far it is, and how long its silence is borne.
 PROGRESS_MS = 2_000
 SILENCE_SECONDS = 7.0
+# Of one message: what was missed comes many times faster.
+EVENTS_MAX = 256
 # One round of looking for a node, after the feed has begun; a feed that is closed hears of it then.
 _RESUME_SECONDS = 2.0
 
@@ -57,7 +59,7 @@ class Following:
     resumes: int = 0
     ended: bool = False
     _flow: Flow | None = None
-    _first: Any = None
+    _heard: deque[registry.Event] = field(default_factory=deque)
 
     def request(self) -> registry.WatchRequest:
         """What to ask a node for now."""
@@ -66,6 +68,7 @@ class Following:
             from_revision=self.next_revision,
             squash=self.squash,
             progress_ms=PROGRESS_MS,
+            events_max=EVENTS_MAX,
         )
 
     @property
@@ -76,40 +79,40 @@ class Following:
     def adopt(self, flow: Flow, first: registry.Event) -> None:
         """Goes on with a stream that has begun."""
         self._flow = flow
-        self._first = first if self.heard(first) is not None else None
+        self.hear(first)
         if self.ended:  # meanwhile
             self.let_go()
 
-    def first(self) -> registry.Event | None:
-        """What a new stream began with, if that is an event; once."""
-        first, self._first = self._first, None
-        return first  # type: ignore[no-any-return]  # `adopt` says what it is
-
-    def heard(self, message: registry.Event) -> registry.Event | None:
-        """Takes note of how far the feed is; returns the message if it is an event.
-
-        Raises:
-            InvariantViolation: The node sent what was not wanted any more.
-        """
+    def hear(self, message: registry.Event) -> None:
+        """Takes note of what its stream said."""
         if message.kind == registry.Event.PROGRESS:
             self.next_revision = max(self.next_revision, message.revision + 1)
             self.squash = self.squash and not message.caught_up
-            return None
-        return message
+        else:
+            self._heard.append(message)
+            self._heard.extend(message.more)
 
-    def handed_out(self, message: registry.Event) -> NameEvent:
-        """The event, which is dealt with from now on."""
-        if message.revision < self.next_revision:
+    def next_heard(self) -> NameEvent | None:
+        """The next event that was heard, which is dealt with from now on; None: there is none.
+
+        Raises:
+            InvariantViolation: A node sent what was not wanted any more.
+        """
+        if not self._heard:
+            return None
+        event = self._heard.popleft()
+        if event.revision < self.next_revision:
             raise InvariantViolation(
-                f"a node sent revision {message.revision} to a feed that wants "
+                f"a node sent revision {event.revision} to a feed that wants "
                 f"{self.next_revision} next"
             )
-        self.next_revision = message.revision + 1
-        return event_from(message)
+        self.next_revision = event.revision + 1
+        return event_from(event)
 
     def let_go(self) -> None:
         """Gives its stream up; the next one goes on from the next revision."""
-        flow, self._flow, self._first = self._flow, None, None
+        flow, self._flow = self._flow, None
+        self._heard.clear()
         if flow is not None:
             flow.close()
 
@@ -140,36 +143,32 @@ def next_event(session: Session, feed: Following) -> Operation[NameEvent | None]
         NamestoreError: What no other node and no other attempt would change.
     """
     while not feed.ended:
+        event = feed.next_heard()
+        if event is not None:
+            return event
         if feed.flow is None:
             yield from _resume(session, feed)
-            continue
-        message = feed.first()
-        if message is None:
-            message = yield from _take(session, feed)
-        if message is not None and not feed.ended:
-            return feed.handed_out(message)
+        else:
+            yield from _hear(session, feed, feed.flow)
     feed.let_go()
     return None
 
 
-def _take(session: Session, feed: Following) -> Operation[registry.Event | None]:
-    """What the stream says next, if that is an event; otherwise the feed knows what to do."""
-    flow = feed.flow
-    if flow is None:
-        return None
+def _hear(session: Session, feed: Following, flow: Flow) -> Operation[None]:
+    """Waits for what the stream says next, or gives it up."""
     try:
         message = yield Take(flow, SILENCE_SECONDS)
     except (NamestoreError, NoAnswer) as failure:
         feed.let_go()
         if feed.ended:
-            return None
+            return
         if verdict(failure) is Verdict.GIVE_UP:
             raise
         _log.info("feed.broke endpoint=%s %s", flow.endpoint, failure)
         if not isinstance(failure, Overloaded):  # which is about this feed, not about its node
             session.endpoints.note_failure(flow.endpoint, session.clock())
-        return None
-    return feed.heard(message)
+    else:
+        feed.hear(message)
 
 
 def _resume(session: Session, feed: Following) -> Operation[None]:

@@ -21,7 +21,7 @@ from typing import Protocol
 from namestore.errors import NamestoreError, NoLeader, NoQuorum, Overloaded
 from namestore.logs import get_logger
 from namestore.raft.replica import Replica, Role
-from namestore.rpc.events import Wanted, progress_message, wanted
+from namestore.rpc.events import Wanted, gathered, progress_message, wanted
 from namestore.server.feed import FeedReader, Reading, check_kept
 from namestore.v1 import registry_pb2 as pb
 
@@ -177,7 +177,7 @@ class Watches:
             if watcher.ended is not None:
                 raise copy.copy(watcher.ended)
             part = await self._feed.part(what, next_revision, squash=what.squash and behind)
-            for message in part.messages:
+            for message in gathered(part.messages, what.events_max):
                 yield message
             if part.messages:
                 self._note_sent(watcher)

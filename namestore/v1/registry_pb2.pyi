@@ -904,6 +904,7 @@ class WatchRequest(_message.Message):
     FROM_REVISION_FIELD_NUMBER: _builtins.int
     SQUASH_FIELD_NUMBER: _builtins.int
     PROGRESS_MS_FIELD_NUMBER: _builtins.int
+    EVENTS_MAX_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
     """Of the canonical name, namespace included: "user:", "user:al". Empty: everything. Events of a
     policy go to those who watch the whole of its namespace.
@@ -923,6 +924,10 @@ class WatchRequest(_message.Message):
     is sent at the beginning, and when the feed has caught up, too. A node that is out of touch
     with the cluster sends none. 0: never. Other values are taken as the nearest from 100 to 60,000.
     """
+    events_max: _builtins.int
+    """How many events one message may hold, at most 256: the first is the message, the others are in
+    its `more`. For who has much to catch up with. 0: one.
+    """
     def __init__(
         self,
         *,
@@ -930,10 +935,11 @@ class WatchRequest(_message.Message):
         from_revision: _builtins.int = ...,
         squash: _builtins.bool = ...,
         progress_ms: _builtins.int = ...,
+        events_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_revision", b"from_revision", "prefix", b"prefix", "progress_ms", b"progress_ms", "squash", b"squash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events_max", b"events_max", "from_revision", b"from_revision", "prefix", b"prefix", "progress_ms", b"progress_ms", "squash", b"squash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1005,6 +1011,7 @@ class Event(_message.Message):
     OTHER_NAME_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Of the change. Between two events lie only changes that were not wanted."""
     kind: Global___Event.Kind.ValueType
@@ -1022,6 +1029,10 @@ class Event(_message.Message):
     def time(self) -> _timestamp_pb2.Timestamp:
         """The log's time."""
 
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """The events that follow this one, if `events_max` allows for any. They have no `more`."""
+
     def __init__(
         self,
         *,
@@ -1032,10 +1043,11 @@ class Event(_message.Message):
         other_name: _builtins.str = ...,
         namespace: _builtins.str = ...,
         caught_up: _builtins.bool = ...,
+        more: _abc.Iterable[Global___Event] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "kind", b"kind", "namespace", b"namespace", "other_name", b"other_name", "record", b"record", "revision", b"revision", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "kind", b"kind", "more", b"more", "namespace", b"namespace", "other_name", b"other_name", "record", b"record", "revision", b"revision", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,13 +42,14 @@ class Stage:
 
     scripts: list[list[Step] | Exception]
     now: float = 1000.0
+    seed: int = 1
     asked: list[tuple[str, pb.WatchRequest]] = field(default_factory=list)
     flows: list[ScriptedFlow] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        endpoints = Endpoints(ADDRESSES, Random(1))
-        self.session = Session(endpoints, 5.0, lambda: self.now, Random(1))
+        random = Random(self.seed)
+        self.session = Session(Endpoints(ADDRESSES, random), 5.0, lambda: self.now, random)
 
     def run(self, operation: Operation[Any]) -> Any:
         outcome: Any = None
@@ -153,14 +154,28 @@ def test_from_now_on_is_settled_when_it_has_begun() -> None:
 )
 def test_a_broken_feed_goes_on_from_the_next_revision_elsewhere(failure: Exception) -> None:
     """Whichever way its stream ended: no gap, no repeat, and another node."""
-    stage = Stage([[progress(0), event(1), event(2), failure], [progress(2), event(3)]])
+    for seed in range(10):
+        scripts = [[progress(0), event(1), event(2), failure], [progress(2), event(3)]]
+        stage = Stage(list(scripts), seed=seed)
+        feed = stage.begun(from_revision=1)
+        assert stage.revisions(feed, 3) == [1, 2, 3]
+        assert [request.from_revision for _, request in stage.asked] == [1, 3]
+        (first, _), (second, _) = stage.asked
+        assert first != second
+        assert [flow.closed for flow in stage.flows] == [True, False]
+        assert feed.resumes == 1
+
+
+def test_events_that_come_together_are_handed_out_one_by_one() -> None:
+    """A break between two of them loses none, nor repeats one."""
+    together = event(1)
+    together.more.extend([event(2), event(5)])
+    stage = Stage([[progress(0), together, event(6), lost()], [progress(6), event(7)]])
     feed = stage.begun(from_revision=1)
-    assert stage.revisions(feed, 3) == [1, 2, 3]
-    assert [request.from_revision for _, request in stage.asked] == [1, 3]
-    (first, _), (second, _) = stage.asked
-    assert first != second
-    assert [flow.closed for flow in stage.flows] == [True, False]
-    assert feed.resumes == 1
+    assert stage.revisions(feed, 2) == [1, 2]
+    assert feed.next_revision == 3
+    assert stage.revisions(feed, 3) == [5, 6, 7]
+    assert stage.asked[0][1].events_max == watching.EVENTS_MAX
 
 
 def test_a_feed_that_was_too_slow_blames_no_node() -> None:
@@ -299,10 +314,7 @@ def test_feeds_spread_over_the_nodes() -> None:
     """The leader has enough to do: clients that watch do not all ask the same node."""
     places = set()
     for seed in range(20):
-        stage = Stage([[progress(0)]])
-        stage.session = Session(
-            Endpoints(ADDRESSES, Random(seed)), 5.0, lambda now=stage.now: now, Random(seed)
-        )
+        stage = Stage([[progress(0)]], seed=seed)
         stage.begun()
         places.add(stage.asked[0][0])
     assert places == set(ADDRESSES)

@@ -14,7 +14,7 @@ from namestore import errors
 from namestore.config import LimitsConfig, dev_config
 from namestore.core.commands import KeepEvents
 from namestore.core.events import EventKind
-from namestore.rpc.events import PROGRESS_MS_MAX, PROGRESS_MS_MIN, wanted
+from namestore.rpc.events import EVENTS_MAX, PROGRESS_MS_MAX, PROGRESS_MS_MIN, wanted
 from namestore.server import feed, tail
 from namestore.server.gateway import Gateway
 from namestore.server.watching import OUT_OF_TOUCH_S_MAX
@@ -195,6 +195,22 @@ async def test_long_feeds_are_read_in_steps(stage: Stage) -> None:
     await stage.register("user:last")
     for watch in (near, far):
         assert told(await take(watch, 1)) == [(count + 1, "REGISTERED", "user:last")]
+
+
+async def test_many_events_go_into_one_message_for_who_asks(stage: Stage) -> None:
+    """In order, nothing left out; what others are sent of the same changes is none the worse."""
+    together = await stage.begun(from_revision=1, events_max=10_000)
+    single = await stage.begun(from_revision=1)
+    await stage.register(*(f"user:{n}" for n in range(600)))
+    sent = []
+    while len(sent) < 600:
+        (message,) = await take(together, 1)
+        assert len(message.more) < EVENTS_MAX
+        sent += [message.revision, *(event.revision for event in message.more)]
+    assert sent == [*range(1, 601)]
+    alone = await take(single, 600)
+    assert [event.revision for event in alone] == sent
+    assert not any(event.more for event in alone)
 
 
 async def test_a_revision_to_come_is_waited_for(stage: Stage) -> None:
