@@ -78,7 +78,7 @@ class WholeCaller:
         self._session = client.session
         self._driver = _Driver(world, client.network, hosts, lines)
         self._rng = Random(world.rng.getrandbits(64))
-        self._wishes = Wishes(self._rng, plan.lives)
+        self._wishes = Wishes(self._rng, plan.lives, first=number == 0)
 
     def begin(self) -> None:
         """Starts the next call after a while."""

@@ -59,9 +59,9 @@ class Wish(NamedTuple):
 
 
 class Wishes:
-    """The wishes of one caller, and what it knows."""
+    """The wishes of one caller, and what it knows. The `first` begins with the policies."""
 
-    def __init__(self, rng: Random, lives: Lives) -> None:
+    def __init__(self, rng: Random, lives: Lives, *, first: bool) -> None:
         self._rng, self._lives = rng, lives
         # Names that it was told are held, with owner and create_revision.
         self._known: dict[str, tuple[str, int]] = {}
@@ -69,12 +69,15 @@ class Wishes:
         # Of a list: prefix, token of the next page, last name.
         self._reached = ("", "", "")
         self._writes: list[Wish] = []
+        self._first = [*NAMESPACES] if first and lives.policy >= 0 else []
 
     def draw(self) -> Wish:
         """The next one."""
         rng = self._rng
-        if rng.random() < self._lives.policies:
-            wish: Wish = self._policy()
+        if self._first:
+            wish: Wish = self._put(self._first.pop(), POLICIES[self._lives.policy])
+        elif rng.random() < self._lives.policies:
+            wish = self._policy()
         else:
             (kind,) = rng.choices([w for _, w in _WISHES], [weight for weight, _ in _WISHES])
             wish = getattr(self, f"_{kind}")()
@@ -183,11 +186,14 @@ class Wishes:
         namespace, rng = self._rng.choice(NAMESPACES), self._rng
         if rng.random() < 0.4:
             return Wish(methods.GET_NAMESPACE, ns.GetNamespaceRequest(name=namespace))
+        return self._put(namespace, rng.choice(POLICIES))
+
+    def _put(self, namespace: str, policy: Policy) -> Wish:
         request = ns.PutNamespaceRequest(
             request_id=self._identity(), expected_version=self._versions[namespace]
         )
         request.namespace.name = namespace
-        fill_policy(request.namespace.policy, rng.choice(POLICIES))
+        fill_policy(request.namespace.policy, policy)
         return Wish(methods.PUT_NAMESPACE, request)
 
     # -- reads ------------------------------------------------------------------------------

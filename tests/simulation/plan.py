@@ -110,6 +110,7 @@ class Lives:
     Attributes:
         callers: How many.
         labels: Of each namespace, that they ask about.
+        policy: Which of `names_wishes.POLICIES` the namespaces get at first; below 0: none.
         policies: Share of their calls that is about policies.
         events: Changes that history reaches back, at least; 0: as many as it likes.
         watchers: How many follow what changes.
@@ -118,6 +119,7 @@ class Lives:
 
     callers: int = 0
     labels: int = 4
+    policy: int = -1
     policies: float = 0.0
     events: int = 0
     watchers: int = 0
