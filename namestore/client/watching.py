@@ -93,14 +93,15 @@ class Following:
             self._heard.extend(message.more)
 
     def next_heard(self) -> NameEvent | None:
-        """The next event that was heard, which is dealt with from now on; None: there is none.
+        """The next event that was heard; None: there is none. Raises as `handed_out`."""
+        return self.handed_out(self._heard.popleft()) if self._heard else None
+
+    def handed_out(self, event: registry.Event) -> NameEvent:
+        """An event as applications see it, which is dealt with from now on.
 
         Raises:
             InvariantViolation: A node sent what was not wanted any more.
         """
-        if not self._heard:
-            return None
-        event = self._heard.popleft()
         if event.revision < self.next_revision:
             raise InvariantViolation(
                 f"a node sent revision {event.revision} to a feed that wants "
