@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, TextIO
 import click
 
 from namestore.cli.connection import Session, session_of
+from namestore.cli.exclusions import Exclusions
 from namestore.cli.import_report import RowReport, finish
 from namestore.cli.importing import Importer, Limits, Outcome
 from namestore.cli.inputs import opened, size_of
@@ -144,6 +145,9 @@ class _Run:
                 limits=self._limits,
                 interruption=interruption,
                 executor=session.environment.executor(self._limits.batches_in_flight),
+                marks=Exclusions(
+                    lambda namespace: store.get_namespace(namespace, timeout=timeout)
+                ).marks,
             )
             try:
                 return importer.run(read_rows(self._counted(read_lines(stream)), self._options))

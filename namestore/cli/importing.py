@@ -1,9 +1,10 @@
 """Many names, registered in batches, several of them under way at once.
 
 Responsible for the order: rows are reported as they stand in the file, whatever order their
-batches are answered in, and the first of two rows with one name is decided first. Not for reading
-(`rows`), telling (`Report`) or retrying (the store). Invariant: every row up to
-`Outcome.decided_line` has been decided and reported, and no row after `sent_line` was ever sent.
+batches are answered in, and of two rows that exclude each other (by their `marks`, such as the
+name) the first is decided first. Not for reading (`rows`), telling (`Report`) or retrying (the
+store). Invariant: every row up to `Outcome.decided_line` has been decided and reported, and no row
+after `sent_line` was ever sent.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from namestore.errors import InvalidRequest, NamestoreError
 
 Answer = RegisterResult | NamestoreError
 RegisterMany = Callable[[Sequence[NewName]], Sequence[RegisterResult]]
+# What no two rows that are sent at once may have in common; raises `NamestoreError`.
+Marks = Callable[[Row], set[str]]
 
 # A batch is closed after so many rows even if hardly any of them is valid.
 _ROWS_PER_NAME_MAX = 10
@@ -86,7 +89,7 @@ class _Batch:
     """Rows on their way. `future` is None when none of them is to be sent."""
 
     items: list[Row | Problem]
-    names: frozenset[str]
+    marks: set[str]
     future: Future[list[Answer]] | None
 
 
@@ -102,7 +105,9 @@ class Importer:
         limits: Limits,
         interruption: Interruption,
         executor: Executor,
+        marks: Marks = lambda row: {row.canonical},
     ) -> None:
+        self._marks = marks
         self._executor = executor
         self._register_many = register_many
         self._report = report
@@ -147,11 +152,22 @@ class Importer:
                 return
             if items is None:
                 return
-            names = frozenset(item.canonical for item in items if isinstance(item, Row))
-            self._make_room(names)
+            try:
+                marks = self._marks_of(items)
+            except NamestoreError as error:
+                self._outcome.error = error
+                return
+            self._make_room(marks)
             if self._outcome.error is None:
-                self._flight.append(_Batch(items, names, self._submit(items)))
+                self._flight.append(_Batch(items, marks, self._submit(items)))
                 self._outcome.sent_line = items[-1].last_line
+
+    def _marks_of(self, items: Sequence[Row | Problem]) -> set[str]:
+        found: set[str] = set()
+        for item in items:
+            if isinstance(item, Row):
+                found |= self._marks(item)
+        return found
 
     def _batches(self, rows: Iterator[Row | Problem]) -> Iterator[list[Row | Problem]]:
         size = self._limits.batch_names
@@ -166,15 +182,15 @@ class Importer:
         if items:
             yield items
 
-    def _make_room(self, names: frozenset[str]) -> None:
-        """Waits until another batch with these names may be sent.
+    def _make_room(self, marks: set[str]) -> None:
+        """Waits until another batch with these marks may be sent.
 
-        Two batches with a name in common never travel together: the later row could win.
+        Two batches with one in common never travel together: the later row could win.
         """
         while self._flight and (
             len(self._flight) >= self._limits.batches_in_flight
             or self._is_done(self._flight[0])
-            or any(not names.isdisjoint(batch.names) for batch in self._flight)
+            or any(not marks.isdisjoint(batch.marks) for batch in self._flight)
         ):
             self._settle_oldest()
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from namestore import errors
+from namestore.cli.exclusions import Exclusions
 from namestore.cli.importing import Importer, Limits, Outcome
 from namestore.cli.interruption import Interruption
 from namestore.cli.rows import Problem, Row
+from namestore.client.namespace_values import NamespaceState
 from namestore.client.values import RegisterResult
+from namestore.policy import Policy, Profile
 from tests.unit.cli.fake_store import FakeStore, InlineExecutor, ReversingExecutor
 
 
@@ -41,9 +44,11 @@ def row_at(line: int, name: str, owner: str = "o") -> Row:
 
 
 def import_rows(
-    rows: Iterator[Row | Problem], executor: InlineExecutor | ReversingExecutor
+    rows: Iterator[Row | Problem],
+    executor: InlineExecutor | ReversingExecutor,
+    store: FakeStore | None = None,
 ) -> tuple[FakeStore, Heard, Outcome]:
-    store, heard = FakeStore(), Heard()
+    store, heard = store or FakeStore(), Heard()
     with Interruption(notify=lambda: None) as interruption:
         importer = Importer(
             store.register_many,
@@ -52,6 +57,7 @@ def import_rows(
             limits=Limits(batch_names=2, batches_in_flight=3),
             interruption=interruption,
             executor=executor,
+            marks=Exclusions(store.get_namespace).marks,
         )
         outcome = importer.run(rows)
     return store, heard, outcome
@@ -76,6 +82,66 @@ def test_first_of_two_equal_names_wins() -> None:
     assert dict(heard.lines) == {
         1: "granted", 2: "granted", 3: "granted", 4: "taken", 5: "granted", 6: "taken",
     }  # fmt: skip
+
+
+def judged_by(policy: Policy, *, pending: bool = False) -> FakeStore:
+    """A registry whose `user` has a policy; it grants whatever comes, so that order shows."""
+    store = FakeStore()
+    of_both = (0, None, 7, policy, None) if pending else (7, policy, 0, None, None)
+    store.namespaces["user"] = NamespaceState("user", *of_both)
+    return store
+
+
+@pytest.mark.parametrize("pending", (False, True), ids=("in force", "pending"))
+@pytest.mark.parametrize(
+    ("first", "later"),
+    (("Alice", "aLICE"), ("paypal", "paypa1"), ("paypaI", "paypal")),
+    ids=("one name", "look-alikes", "look-alikes as they are shown"),
+)
+def test_first_of_two_lines_that_only_a_policy_joins_is_sent_first(
+    pending: bool, first: str, later: str
+) -> None:
+    """Whatever order batches are answered in, what excludes each other never travels together."""
+    store = judged_by(Policy(profile=Profile.USERNAME, look_alikes=True), pending=pending)
+    labels = [first, "b", "c", later, "d", "e"]
+    rows = [row_at(line, f"user:{label}") for line, label in enumerate(labels, 1)]
+    import_rows(iter(rows), ReversingExecutor(), store)
+    sent = [name for batch in store.batches for name in batch]
+    assert sent.index(f"user:{first}") < sent.index(f"user:{later}")
+    assert sorted(sent) == sorted(row.name for row in rows)
+
+
+def test_without_a_policy_other_spellings_travel_together() -> None:
+    """Where nothing joins them, nothing waits."""
+    labels = ["Alice", "b", "c", "aLICE"]
+    rows = [row_at(line, f"user:{label}") for line, label in enumerate(labels, 1)]
+    store, _, _ = import_rows(iter(rows), ReversingExecutor())
+    assert store.batches == [["user:c", "user:aLICE"], ["user:Alice", "user:b"]]
+
+
+def test_each_namespace_is_asked_for_once_and_nothing_is_sent_without_an_answer() -> None:
+    """Who cannot say what the policy is cannot register either; an older registry has none."""
+    store, asked = FakeStore(), []
+    store.before = lambda method, what: asked.append(what) if "namespace" in method else None
+    rows = [row_at(line, f"{space}:{line}") for line, space in enumerate("ppqqpq", 1)]
+    import_rows(iter(rows), InlineExecutor(), store)
+    assert asked == ["p", "q"]
+
+    def fail(error: errors.NamestoreError) -> Callable[[str, object], None]:
+        def before(method: str, what: object) -> None:
+            if method == "get_namespace":
+                raise error
+
+        return before
+
+    store = FakeStore()
+    store.before = fail(errors.NoQuorum("no majority"))
+    _, heard, outcome = import_rows(iter(rows), InlineExecutor(), store)
+    assert (store.batches, heard.lines, outcome.decided_line) == ([], [], 0)
+    assert isinstance(outcome.error, errors.NoQuorum)
+    store.before = fail(errors.NotImplementedYet("an older server"))
+    _, _, outcome = import_rows(iter(rows), InlineExecutor(), store)
+    assert outcome.complete
 
 
 def test_interrupt_while_reading_sends_nothing_more() -> None:
