@@ -111,9 +111,8 @@ class Following:
         return event_from(event)
 
     def let_go(self) -> None:
-        """Gives its stream up; the next one goes on from the next revision."""
+        """Gives its stream up; the next one goes on behind what was heard."""
         flow, self._flow = self._flow, None
-        self._heard.clear()
         if flow is not None:
             flow.close()
 
