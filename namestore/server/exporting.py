@@ -2,8 +2,9 @@
 
 A picture that is held keeps RocksDB from tidying up what has changed since, so everything about it
 is bounded: how many there are at once, how long one is held, and how long it waits for a caller who
-does not read. Its pages are read one at a time, when the caller wants the next, in a thread.
-Belongs to the gateway's event loop.
+does not read. Its pages are read when the caller wants the next, in a thread: one page at a time of
+all exports, and after it a rest as long as it took, so that exports never have more than half of
+the interpreter. Belongs to the gateway's event loop.
 
 Invariants: all pages of an export are of one revision, at or after every write that was answered
 before the call. A picture is let go exactly once, never under its reader, before the node stops.
@@ -59,6 +60,8 @@ class Exports:
         self._desk = desk
         self._open_view = open_view
         self._held: set[_Picture] = set()
+        self._turn = asyncio.Lock()
+        self._rests_until = 0.0
 
     async def export(
         self, request: pb.ExportRequest, timeout: float
@@ -113,8 +116,15 @@ class Exports:
             )
 
     async def _page(self, picture: _Picture) -> pb.ExportResponse | None:
-        with self._desk.chores():
-            return await asyncio.to_thread(picture.next_page)
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await asyncio.sleep(max(0.0, self._rests_until - loop.time()))
+            began = loop.time()
+            try:
+                with self._desk.chores():
+                    return await asyncio.to_thread(picture.next_page)
+            finally:
+                self._rests_until = 2 * loop.time() - began
 
     def _end(self, picture: _Picture, error: NamestoreError) -> None:
         if picture in self._held:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -198,3 +200,29 @@ async def test_a_caller_who_leaves_lets_the_picture_go(gateway: Gateway, replica
     assert replica.open_views == 1
     replica.may_read.set()
     await until_closed(replica)
+
+
+async def test_exports_leave_half_of_the_time_to_others(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: one page is read at a time, and then none for as long as it took."""
+    reads: list[tuple[float, float]] = []
+    next_page = exporting._Picture.next_page
+
+    def slow(picture: exporting._Picture) -> pb.ExportResponse | None:
+        began = time.monotonic()
+        time.sleep(0.005)
+        try:
+            return next_page(picture)
+        finally:
+            reads.append((began, time.monotonic()))
+
+    monkeypatch.setattr(exporting._Picture, "next_page", slow)
+
+    async def taken() -> int:
+        return len([page async for page in export(gateway)])
+
+    assert await asyncio.gather(taken(), taken(), taken()) == [3, 3, 3]
+    assert len(reads) == 12
+    for (began, ended), (then, _) in pairwise(reads):
+        assert then - ended > 0.9 * (ended - began)
