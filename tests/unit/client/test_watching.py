@@ -316,6 +316,8 @@ def test_feeds_spread_over_the_nodes() -> None:
     places = set()
     for seed in range(20):
         stage = Stage([[progress(0)]], seed=seed)
+        leader = cluster.StatusResponse(node_id="a", cluster_name="test", leader_id="a")
+        stage.session.endpoints.note_status("a:1", leader)
         stage.begun()
         places.add(stage.asked[0][0])
     assert places == set(ADDRESSES)
