@@ -166,7 +166,8 @@ class NameRegistryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """Names that begin with a prefix, in the byte order of their canonical form, page by page.
+        """Names that begin with a prefix, in the byte order of their canonical form, page by page. Each
+        page is of one revision; an Export is so as a whole.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,7 +68,9 @@ class NameRegistryStub:
     is an error: NAME_NOT_FOUND, NOT_OWNER, STALE_FENCE.
     """
     List: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListRequest, _registry_pb2.ListResponse]
-    """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
+    """Names that begin with a prefix, in the byte order of their canonical form, page by page. Each
+    page is of one revision; an Export is so as a whole.
+    """
     Export: _grpc.UnaryStreamMultiCallable[_registry_pb2.ExportRequest, _registry_pb2.ExportResponse]
     """Every name that begins with a prefix, in the byte order of their canonical form, as all of them
     were at one revision: the newest when the call began, or a later one. Its pages are sent as the
@@ -135,7 +137,9 @@ class NameRegistryAsyncStub(NameRegistryStub):
     is an error: NAME_NOT_FOUND, NOT_OWNER, STALE_FENCE.
     """
     List: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListRequest, _registry_pb2.ListResponse]  # type: ignore[assignment]
-    """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
+    """Names that begin with a prefix, in the byte order of their canonical form, page by page. Each
+    page is of one revision; an Export is so as a whole.
+    """
     Export: _aio.UnaryStreamMultiCallable[_registry_pb2.ExportRequest, _registry_pb2.ExportResponse]  # type: ignore[assignment]
     """Every name that begins with a prefix, in the byte order of their canonical form, as all of them
     were at one revision: the newest when the call began, or a later one. Its pages are sent as the
@@ -253,7 +257,9 @@ class NameRegistryServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListResponse, _abc.Awaitable[_registry_pb2.ListResponse]]:
-        """Names that begin with a prefix, in the byte order of their canonical form, page by page."""
+        """Names that begin with a prefix, in the byte order of their canonical form, page by page. Each
+        page is of one revision; an Export is so as a whole.
+        """
 
     @_abc_1.abstractmethod
     def Export(
