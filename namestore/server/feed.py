@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 # So many changes are read on the event loop; more of them in a thread, and so many in one step.
 _READ_AT_ONCE = 64
-STEP_EVENTS_MAX = 512
+STEP_EVENTS_MAX = 256
 # Watchers that are behind read two at a time: other calls want the disk and the interpreter too.
 _READERS = 2
 _READ_S_MAX = 5.0
