@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -29,6 +29,10 @@ _log = get_logger(__name__)
 
 # How often the timer looks: what is due comes at most so much later.
 TICK_S = 0.1
+# For each other watcher, who keeps up waits so long before it looks again: all feeds of a node
+# together send some thousand messages a second, however many they are and however fast changes come.
+LINGER_S = 0.001
+LINGER_S_MAX = 0.25
 # A node may be without a leader for as long as an election takes.
 OUT_OF_TOUCH_S_MAX = 5.0
 
@@ -73,11 +77,18 @@ class Watches:
         replica: Whose changes are followed.
         watchers_max: Beyond them callers hear OVERLOADED.
         clock: Monotonic seconds.
+        sleep: Waits for so many seconds.
     """
 
     def __init__(
-        self, desk: Desk, replica: Replica, watchers_max: int, clock: Callable[[], float]
+        self,
+        desk: Desk,
+        replica: Replica,
+        watchers_max: int,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._sleep = sleep
         self._desk = desk
         self._replica = replica
         self._watchers_max = watchers_max
@@ -186,6 +197,8 @@ class Watches:
             behind = behind and not part.caught_up
             if what.progress_s and (arrived or self._is_due(watcher)):
                 yield self._progress(watcher, next_revision, caught_up=part.caught_up)
+            if part.messages and part.caught_up:
+                await self._sleep(min((len(self._watchers) - 1) * LINGER_S, LINGER_S_MAX))
             if part.caught_up or next_revision > self._replica.meta.revision:
                 await watcher.stirred.wait()
 

@@ -17,7 +17,7 @@ from namestore.core.events import EventKind
 from namestore.rpc.events import EVENTS_MAX, PROGRESS_MS_MAX, PROGRESS_MS_MIN, wanted
 from namestore.server import feed, tail
 from namestore.server.gateway import Gateway
-from namestore.server.watching import OUT_OF_TOUCH_S_MAX
+from namestore.server.watching import LINGER_S, OUT_OF_TOUCH_S_MAX
 from namestore.v1 import cluster_pb2, namespaces_pb2
 from namestore.v1 import registry_pb2 as pb
 from tests.support.replica import FakeReplica
@@ -214,6 +214,33 @@ async def test_many_events_go_into_one_message_for_who_asks(stage: Stage) -> Non
     alone = await take(single, 600)
     assert [event.revision for event in alone] == sent
     assert not any(event.more for event in alone)
+
+
+async def test_changes_gather_where_many_watch(stage: Stage) -> None:
+    """The more watchers, the rarer each looks: what came meanwhile goes out together. One alone
+    waits for nothing."""
+    lingered: list[float] = []
+    gate = asyncio.Event()
+
+    async def linger(seconds: float) -> None:
+        lingered.append(seconds)
+        await gate.wait()
+
+    stage.gateway._watches._sleep = linger
+    one, other = [await stage.begun(from_revision=1, events_max=256) for _ in range(2)]
+    await stage.register("user:a")
+    await take(one, 1)
+    waiting = await idle(one)
+    await stage.register("user:b")
+    await stage.register("user:c")
+    await asyncio.sleep(0)
+    assert (lingered, waiting.done()) == ([LINGER_S], False)
+    gate.set()
+    message = await waiting
+    assert [message.revision, *(event.revision for event in message.more)] == [2, 3]
+    await other.aclose()
+    (await idle(one)).cancel()
+    assert lingered == [LINGER_S, 0.0]
 
 
 async def test_a_revision_to_come_is_waited_for(stage: Stage) -> None:
