@@ -33,15 +33,14 @@ def main() -> int:
     run = _verb(verbs, "run", _run, "run many seeds; non-zero on a violation")
     _many(run, 200)
     run.add_argument("--step", type=int, default=1, help=argparse.SUPPRESS)
+    _settings(run, "of every seed's plan; span=2: many short runs instead of fewer long ones")
     _subject(run)
     replay = _verb(verbs, "replay", _replay, "run one seed again")
     replay.add_argument("--trace", action="store_true", help="print everything that happens")
     smaller = _verb(verbs, "shrink", _shrink, "make a failing run smaller")
     for each in (replay, smaller):
         each.add_argument("seed", type=int)
-        each.add_argument(
-            "--set", action="append", default=[], metavar="NAME=VALUE", dest="sets", type=_setting
-        )
+        _settings(each, "of the seed's plan")
         _subject(each)
     mutants = _verb(verbs, "mutants", _mutants, "hunt planted faults; non-zero when one lives")
     _many(mutants, 300)
@@ -83,6 +82,18 @@ def _subject(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subject", default="", choices=_RULES, metavar="FAULT", help=told)
 
 
+def _settings(parser: argparse.ArgumentParser, told: str) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="sets",
+        type=_setting,
+        help=f"a number {told}",
+    )
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -108,7 +119,10 @@ def _run(arguments: Arguments) -> int:
     first, step = arguments.first, arguments.step
     seeds = range(first, first + arguments.seeds * step, step)
     progress = Progress()
-    tally = sweep(seeds, arguments.jobs, arguments.subject, progress.say, going=progress.going)
+    subject, settings = arguments.subject, dict(arguments.sets)
+    tally = sweep(
+        seeds, arguments.jobs, subject, progress.say, going=progress.going, settings=settings
+    )
     if tally.stopped:
         progress.say("interrupted")
     progress.say(tally.summary())

@@ -7,8 +7,9 @@ import multiprocessing
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.simulation.attempt import MUTANT_NAMES, PLAINS, Ending, attempt
 from tests.simulation.plain_watch import LIES
@@ -86,16 +87,18 @@ def sweep(
     say: Say = print,
     seconds_max: float = float("inf"),
     going: Say = lambda told: None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Tally:
     """Runs the seeds, and says at once what was found and how to see it again.
 
     Args:
         seconds_max: No run begins after so much wall time.
         going: Told after every run how far it is.
+        settings: Numbers that are the same in the plan of every seed.
     """
     tally = Tally()
     try:
-        for ending in endings(seeds, jobs, subject):
+        for ending in endings(seeds, jobs, subject, settings):
             tally.add(ending)
             if ending.check:
                 say(f"seed {ending.plan.seed}: {ending.told}")
@@ -114,9 +117,11 @@ def command(verb: str, plan: Plan, subject: str = "") -> str:
     return f"python -m tests.simulation {verb} {plan.arguments()}{with_subject}"
 
 
-def endings(seeds: Iterable[int], jobs: int, subject: str) -> Iterator[Ending]:
+def endings(
+    seeds: Iterable[int], jobs: int, subject: str, settings: Mapping[str, Any] | None = None
+) -> Iterator[Ending]:
     """How each of the seeds ended, in any order."""
-    todo = ((seed, subject) for seed in seeds)
+    todo = ((seed, subject, dict(settings or {})) for seed in seeds)
     if jobs <= 1:
         yield from map(_one, todo)
         return
@@ -131,9 +136,9 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _one(task: tuple[int, str]) -> Ending:
-    seed, subject = task
-    return attempt(Plan.draw(seed), subject)
+def _one(task: tuple[int, str, dict[str, Any]]) -> Ending:
+    seed, subject, settings = task
+    return attempt(Plan.draw(seed).changed(settings), subject)
 
 
 @dataclass
