@@ -29,8 +29,8 @@ _log = get_logger(__name__)
 
 # How often the timer looks: what is due comes at most so much later.
 TICK_S = 0.1
-# For each other watcher, who keeps up waits so long before it looks again: all feeds of a node
-# together send some thousand messages a second, however many they are and however fast changes come.
+# For each other watcher, who keeps up waits so long before it looks again: all feeds of a node send
+# some thousand messages a second together, however many they are and however fast changes come.
 LINGER_S = 0.001
 LINGER_S_MAX = 0.25
 # A node may be without a leader for as long as an election takes.
