@@ -32,7 +32,7 @@ def with_whole_callers(plan: Plan) -> Plan:
     lives = Lives(
         callers=rng.choice([2, 4, 6]),
         labels=rng.choice([2, 4, 9]),
-        policy=rng.choice([-1, -1, 1, 1, 2, 3, 4, 7]),
+        policy=rng.choice([-1, -1, 1, 2, 3, 4, 7, 9, 9]),
         policies=rng.choice([0, 0.02, 0.1, 0.4]),
         events=rng.choice([0, 5, 50, 10_000]),
         watchers=rng.choice([0, 0, 1, 3]),

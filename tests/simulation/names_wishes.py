@@ -31,6 +31,7 @@ POLICIES = (
     Policy(profile=Profile.SLUG, reserved=("ll",)),
     Policy(names_per_owner_max=2),
     Policy(reserved=("x1", "xl"), reservation_longest_s=1, reservation_default_s=1),
+    Policy(redirect_after_rename=True),
 )
 _WISHES = (
     (14, "register"),
@@ -65,6 +66,7 @@ class Wishes:
         self._rng, self._lives = rng, lives
         # Names that it was told are held, with owner and create_revision.
         self._known: dict[str, tuple[str, int]] = {}
+        self._given_up: list[str] = []
         self._versions: dict[str, int] = dict.fromkeys(NAMESPACES, 0)
         # Of a list: prefix, token of the next page, last name.
         self._reached = ("", "", "")
@@ -102,7 +104,11 @@ class Wishes:
                 self._versions[answer.namespace.name] = answer.namespace.policy_version
             case pb.RegisterResponse() | pb.ConfirmResponse() | pb.UpdateResponse():
                 self._know(answer.record)
-            case pb.RenameResponse() | pb.LookupResponse():
+            case pb.RenameResponse():
+                if answer.renamed:
+                    self._given_up.append(request.from_name)
+                self._know(answer.record)
+            case pb.LookupResponse():
                 self._know(answer.record)
 
     def _know(self, record: pb.NameRecord) -> None:
@@ -199,7 +205,10 @@ class Wishes:
     # -- reads ------------------------------------------------------------------------------
 
     def _lookup(self) -> Wish:
-        request = pb.LookupRequest(name=self._name(), consistency=self._consistency())
+        name = self._name()
+        if self._given_up and self._rng.random() < 0.4:
+            name = self._rng.choice(self._given_up[-4:])
+        request = pb.LookupRequest(name=name, consistency=self._consistency())
         return Wish(methods.LOOKUP, request)
 
     def _lookup_many(self) -> Wish:
