@@ -102,7 +102,7 @@ class Flow:
         self._host = lines.hosts[endpoint.partition(":")[0]]
         self._ahead: deque[Message] = deque()
         self._end: Failure | None = None
-        self._closed = False
+        self._closed = self._broken = False
         self._waiting: Callable[[Any], None] | None = None
         self._outpour: Outpour | None = None
         self._arrives = 0.0
@@ -157,7 +157,10 @@ class Flow:
 
     def _sent(self, answer: bytes | StatedError) -> None:
         lines, world = self._lines, self._world
+        if self._broken:
+            return
         if world.chance(lines.faults.break_chance / 4):
+            self._broken = True  # behind what is lost nothing arrives
             self._ends_after(lines.delay(), "Connection reset by peer")
             return
         seconds = lines.delay() + lines.silence(self._host.node_id)
