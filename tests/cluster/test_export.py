@@ -113,7 +113,8 @@ def test_an_export_is_the_registry_at_its_revision(cluster: LocalCluster) -> Non
         told = {name: store.history(name).holdings for name in sorted(everything)}
     assert len(exports) == len(cluster.node_ids)
     for revision, exported in exports.items():
-        assert len(exported) == len(NAMES), "a rename takes one name and gives one back"
+        # A rename takes one name and gives one back; one that is released is away for a moment.
+        assert len(NAMES) - MOVERS <= len(exported) <= len(NAMES)
         expected = {name: held_at(revision, holdings) for name, holdings in told.items()}
         assert {name: [held] for name, held in exported.items()} == {
             name: held for name, held in expected.items() if held

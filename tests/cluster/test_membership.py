@@ -190,9 +190,16 @@ def test_rejoining_waits_for_an_election(cluster: LocalCluster, history: History
     """Whoever is told to begin anew may have led a moment ago: the others elect first."""
     leader = cluster.wait_for_leader(timeout=SERVE_SECONDS)
     cluster.kill(leader)
+    others = [node_id for node_id in FOUNDERS if node_id != leader]
+    for node_id in others:
+        cluster.pause(node_id)  # so that they certainly have not elected anybody yet
     again = rejoin(cluster, leader, "--yes")
+    try:
+        eventually(lambda: "rejoin.waiting" in again.log_tail(), "it waits for them")
+    finally:
+        for node_id in others:
+            cluster.resume(node_id)
     cluster.wait_until_serving(leader, timeout=SERVE_SECONDS)
-    assert "rejoin.waiting" in again.log_tail()
     finish_members(cluster, history, FOUNDERS)
     again.signal(signal.SIGTERM)
     assert again.wait_gone(SERVE_SECONDS)
