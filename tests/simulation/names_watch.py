@@ -21,15 +21,18 @@ class NamesWatch(Watch):
 
     Attributes:
         committed_at: Index to when.
+        made_at: Index of a committed entry to when it was made; once there is a ledger.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.committed_at: dict[int, float] = {}
+        self.made_at: dict[int, float] = {}
         # By which each wall clock was ever ahead of the world, at most; milliseconds.
         self._skews: dict[str, int] = {}
         self._ahead_ms = -(10**12)
-        self._made: set[tuple[int, int]] = set()
+        self._slowest_ms = 0
+        self._made: dict[tuple[int, int], float] = {}
 
     def turned(self, host: Any) -> None:
         """A node finished a turn."""
@@ -50,13 +53,14 @@ class NamesWatch(Watch):
         """Entries are added to a log."""
         for entry in entries:
             if (entry.index, entry.term) not in self._made:
-                self._made.add((entry.index, entry.term))
+                self._made[(entry.index, entry.term)] = host.world.now
                 if entry.command[0] == KIND_COMMANDS:
                     self._check_time(host, decode_entry(entry.command[1:]).time_ms)
         super().appends(host, entries)
 
     def clock_set(self, host: Any) -> None:
         """The wall clock of a node is about to be set."""
+        self._slowest_ms = min(self._slowest_ms, host.skew_ms)
         known = self._skews.get(host.node_id, host.skew_ms)
         self._skews[host.node_id] = max(known, host.skew_ms)
 
@@ -74,6 +78,11 @@ class NamesWatch(Watch):
                 "time of a majority", f"{host.node_id} says {time_ms}, and it is {latest} at most"
             )
 
+    @property
+    def apart_s(self) -> float:
+        """By how much log time may be ahead of the slowest clock."""
+        return max(0, self._ahead_ms - self._slowest_ms) / 1000
+
     def ledger(self) -> Ledger:
         """All that was committed."""
         ledger, chain = Ledger(), []
@@ -84,5 +93,6 @@ class NamesWatch(Watch):
             chain.append(LogEntry(command, index, term))
             index, term = index - 1, before
         for entry in reversed(chain):
+            self.made_at[entry.index] = self._made[(entry.index, entry.term)]
             ledger.enter(entry)
         return ledger

@@ -51,6 +51,15 @@ _WISHES = (
 )
 
 
+_WITH_RECORD = (
+    pb.RegisterResponse,
+    pb.ConfirmResponse,
+    pb.UpdateResponse,
+    pb.RenameResponse,
+    pb.LookupResponse,
+)
+
+
 class Wish(NamedTuple):
     """A request. `after`: of a page, the last name of the page before."""
 
@@ -89,6 +98,8 @@ class Wishes:
 
     def learn(self, request: Any, answer: Any) -> None:
         """Remembers what the answer tells of names and policies."""
+        if isinstance(answer, _WITH_RECORD):
+            self._know(answer.record)
         match answer:
             case pb.RegisterManyResponse():
                 for one in answer.results:
@@ -102,14 +113,8 @@ class Wishes:
                 self._reached = (request.prefix, answer.next_page_token, last)
             case ns.GetNamespaceResponse() | ns.PutNamespaceResponse():
                 self._versions[answer.namespace.name] = answer.namespace.policy_version
-            case pb.RegisterResponse() | pb.ConfirmResponse() | pb.UpdateResponse():
-                self._know(answer.record)
             case pb.RenameResponse():
-                if answer.renamed:
-                    self._given_up.append(request.from_name)
-                self._know(answer.record)
-            case pb.LookupResponse():
-                self._know(answer.record)
+                self._given_up += [request.from_name] * answer.renamed
 
     def _know(self, record: pb.NameRecord) -> None:
         if record.name:

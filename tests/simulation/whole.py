@@ -15,6 +15,7 @@ from tests.simulation.names_asked import Asked
 from tests.simulation.names_end import check_end, unfinished
 from tests.simulation.names_judge import Judge
 from tests.simulation.names_model import Ledger
+from tests.simulation.names_times import check_lasting
 from tests.simulation.names_watch import NamesWatch
 from tests.simulation.signups import SignUp, Site
 
@@ -75,6 +76,7 @@ class Whole:
             return None
         ledger, committed_at = self._watch.ledger(), self._watch.committed_at
         Judge(ledger, committed_at).judge(self.asked, others)
+        check_lasting(ledger, self._watch.made_at, self._watch.apart_s, self._run.plan)
         for follower in self._followers:
             follower.note()
             FollowJudge(ledger, committed_at).judge(follower.feeds)
