@@ -93,7 +93,8 @@ class Opened:
 def begin(session: Session, prefix: str, timeout: float | None) -> Operation[Opened]:
     """See `NameStore.export`."""
     request = registry.ExportRequest(prefix=checked_owner(prefix, "prefix"))
-    flow, first = yield from opened(session, methods.EXPORT, request, session.seconds(timeout))
+    seconds = session.seconds(timeout)
+    flow, first = yield from opened(session, methods.EXPORT, request, seconds, anywhere=True)
     return Opened(session, flow, first)
 
 

@@ -14,7 +14,7 @@ from namestore import NameStore, errors
 from namestore.client import grpc_network
 from namestore.client.histories import Holding
 from namestore.localcluster import LocalCluster
-from tests.support.cluster import SERVE_SECONDS, role_ids
+from tests.support.cluster import SERVE_SECONDS
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.cluster
@@ -124,12 +124,13 @@ def test_an_export_is_the_registry_at_its_revision(cluster: LocalCluster) -> Non
 @pytest.mark.timeout(240)
 def test_an_export_breaks_with_its_node_and_begins_again_elsewhere(cluster: LocalCluster) -> None:
     """What was taken of it does not pass for the whole; the next one is whole."""
-    leader, _ = role_ids(cluster)
     with NameStore(cluster.endpoints, timeout=SERVE_SECONDS) as store:
         fill(store)
-        records = iter(store.export("user:"))
+        export = store.export("user:")
+        records = iter(export)
         assert next(records).name == NAMES[0]
-        cluster.kill(leader)  # a client goes to the leader first
+        endpoint = export._opened._flow.endpoint
+        cluster.kill(next(n for n in cluster.node_ids if cluster.endpoint(n) == endpoint))
         with pytest.raises(errors.Unavailable):
             list(records)
         assert [record.name for record in store.export("user:")] == NAMES

@@ -53,6 +53,22 @@ def test_an_export_of_nothing(scene: Scene) -> None:
     assert exported(scene) == (7, [])
 
 
+def test_exports_spread_although_the_leader_is_known(scene: Scene) -> None:
+    """Any node can show a picture, and the leader has enough to do."""
+    scene.register("user:a")
+    drawn: list[list[str]] = []
+
+    def last(choices: list[str]) -> str:
+        drawn.append(choices)
+        return choices[-1]
+
+    scene.endpoints._random.choice = last  # type: ignore[method-assign, assignment]
+    scene.nodes["c:1"].script = [page(count=0)]
+    exported(scene)
+    assert drawn == [["a:1", "b:1", "c:1"]]
+    assert [sent.endpoint for sent in scene.network.of("Export")] == ["c:1"]
+
+
 def test_it_begins_at_another_node_if_need_be(scene: Scene) -> None:
     """Nothing was taken yet, so nobody need know: as any other read."""
     scene.nodes["a:1"].script = [errors.ShuttingDown("stops")]
