@@ -371,7 +371,7 @@ def test_defect_09_a_snapshot_arrives_whole_or_not_at_all(harm: str, divergent: 
     cluster.turn("a")
     assert not alone.granted
     cluster.heal("a", "b")
-    cluster.settle(seconds=6)
+    cluster.settle(seconds=12)
     assert [cluster.owner("c", f"n:more{n}") for n in range(30)] == ["u"] * 30
     assert cluster.owner("c", "n:ghost7") == cluster.owner("a", "n:ghost7")
     assert cluster.engines["c"].applied_index == cluster.engines["a"].applied_index
