@@ -25,6 +25,7 @@ from tests.support.history import Operation
 
 _PREFIXES = ("", "life:", "page:l", "user:")
 _SLOW_S = (0.0, 0.0, 0.05, 0.5)
+_STAYS_S = 6.0
 _FROM_NOW, _FROM_THE_FIRST = 0, 1
 
 
@@ -99,6 +100,7 @@ class Follower:
             followed.begun, followed.first = self.world.now, feed.next_revision
             self._note(followed, feed)
             self.served += 1
+            self.world.after(_STAYS_S * rng.random(), lambda: self._leave(feed))
             self._next(followed, feed)
 
         self._driver.run(watching.begin(self._session, feed, seconds), begun)
@@ -119,11 +121,12 @@ class Follower:
         self._driver.run(watching.next_event(self._session, feed), heard)
 
     def _later(self, followed: Followed, feed: Following) -> None:
-        rng = self._rng
-        if not self.stopped and rng.random() < 0.02:
-            feed.end()
-        slow_s = 0.0 if self.stopped else self._slow_s * rng.random()
+        slow_s = 0.0 if self.stopped else self._slow_s * self._rng.random()
         self.world.after(slow_s, lambda: self._next(followed, feed))
+
+    def _leave(self, feed: Following) -> None:
+        if not self.stopped:
+            feed.end()
 
     def _note(self, followed: Followed, feed: Following) -> None:
         followed.reached = max(0, feed.next_revision - 1)
