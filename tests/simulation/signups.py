@@ -80,7 +80,7 @@ class Site:
         held = {
             (name, holding.revision): holding
             for name, holding in model.held.items()
-            if name.startswith("sign:")
+            if name.startswith("sign:") and model.holds(name)
         }
         for what, found in (
             ("confirmed, and not held", self.confirmed - held.keys()),

@@ -37,6 +37,11 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(4),
         "SnapshotWithoutRequests",
     ),
+    "a policy is taken, and the majority is lost before it is read again": (
+        Plan.draw(86),
+        "DeniesTakenPolicy",
+    ),
+    "a leader's clock is behind those of the others": (Plan.draw(100), "FreesBySlowClock"),
 }
 
 

@@ -93,8 +93,9 @@ class Whole:
         if not isinstance(self._watch, NamesWatch):
             return []
         clocks = sorted((host.skew_ms for host in members), reverse=True)
-        passed_ms = int(self._run.world.now * 1000) + clocks[len(members) // 2] - _HOUSE_LATE_MS
         state = _sound(members)
+        passed_ms = int(self._run.world.now * 1000) + clocks[len(members) // 2] - _HOUSE_LATE_MS
+        passed_ms = max(passed_ms, state.meta.time_ms)  # by the log it is over in any case
         late = [f for f in self._followers if not f.reached(state.meta.revision)]
         watchers = [f"watcher {follower.number}" for follower in late]
         return [*watchers, *unfinished(state, passed_ms), *self._still_reserved(state)]
