@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ def attempt(
     # and as deterministic.
     gc.disable()
     gc.freeze()
+    hooks = sys.get_asyncgen_hooks()
+    # What a dead process left unfinished ends without another word, as nothing of it runs on.
+    sys.set_asyncgen_hooks(finalizer=lambda unfinished: None)
     try:
         return Ending(plan, _run(plan, subject, trace))
     except Violation as violation:
@@ -70,6 +74,7 @@ def attempt(
         return Ending(plan, None, f"crash: {type(crash).__name__}", str(crash))
     finally:
         gc.collect()
+        sys.set_asyncgen_hooks(*hooks)
         gc.unfreeze()
         gc.enable()
         logging.disable(logging.NOTSET)
