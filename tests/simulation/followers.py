@@ -136,6 +136,7 @@ class Follower:
     def _failed(self, followed: Followed, error: NamestoreError) -> None:
         if isinstance(error, RevisionCompacted):
             followed.gone = int(error.metadata["oldest_revision"])
+            self.served += 1  # as much of an answer as an event is
         elif not isinstance(error, Unavailable):
             raise error
         self.world.after(self._rng.random(), self.begin)
