@@ -21,8 +21,10 @@ from namestore.errors import (
     NameNotFound,
     NamestoreError,
     NotOwner,
+    OutcomeUnknown,
     OwnerLimit,
     StaleFence,
+    Unavailable,
 )
 from namestore.policy import Reason, Refusal
 from namestore.v1 import registry_pb2 as pb
@@ -115,15 +117,14 @@ def register_many_response(answers: Sequence[Answer]) -> pb.RegisterManyResponse
 
     Raises:
         InvalidRequest: A request_id was used for another request before. The others of an
-            independent batch *were* decided: sent again without the one that `field` names, and
-            under the same request_ids, they are told how.
+            independent batch *were* decided: sent again without the one that `field` names, they
+            are told how.
+        NamestoreError: Not all were decided; it is `Unavailable` only if none was.
     """
     response = pb.RegisterManyResponse()
     add = response.results.add
     place = 0
-    for answer in answers:
-        if isinstance(answer, NamestoreError):
-            raise answer
+    for answer in _whole(answers):
         if isinstance(answer, Unfit):
             for reason in answer.reasons:
                 _fill_unfit(add(), reason, answer.revision)
@@ -133,6 +134,19 @@ def register_many_response(answers: Sequence[Answer]) -> pb.RegisterManyResponse
             _fill_registered(add(), outcome, f"requests[{place}].")
             place += 1
     return response
+
+
+def _whole(answers: Sequence[Answer]) -> list[Decision | Unfit]:
+    """The answers of a batch, or what became of it if not every request came to one, raised."""
+    given = [answer for answer in answers if not isinstance(answer, NamestoreError)]
+    some = any(isinstance(answer, tuple) for answer in given)
+    for error in answers:
+        if isinstance(error, Unavailable) and some:
+            told = f"only some of the names were decided ({error.message})"
+            raise OutcomeUnknown(f"{told}; ask again with the same request_ids")
+        if isinstance(error, NamestoreError):
+            raise error
+    return given
 
 
 def release_response(answer: Answer) -> pb.ReleaseResponse:

@@ -166,15 +166,15 @@ class Watches:
             self._in_touch, self._in_touch_at = True, self._clock()
             check_kept(asked, self._replica.meta)
             return asked
-        # What this node had applied when the call came is exact if it led then: a leader has
-        # applied what it answered. Anywhere else the barrier says where the registry stands, at
-        # some moment after the call came.
+        # What this node had applied when the call came is exact if it led and served then: a leader
+        # has applied what it answered and, once it serves, what those before it did. Anywhere else
+        # the barrier says where the registry stands, at some moment after the call came.
         before = self._replica.status()
         await self._desk.catch_up(timeout)
         self._in_touch, self._in_touch_at = True, self._clock()
         after = self._replica.status()
         led = before.role is Role.LEADER and (after.role, after.term) == (Role.LEADER, before.term)
-        exact = led and before.applied_index >= before.commit_index
+        exact = led and before.serving and before.applied_index >= before.commit_index
         return (before if exact else after).meta.revision + 1
 
     # -- following --------------------------------------------------------------------------

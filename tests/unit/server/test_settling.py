@@ -242,6 +242,31 @@ async def test_what_was_decided_is_never_called_not_applied(
     assert answers[2].error.reason == "NO_QUORUM"
 
 
+async def test_a_batch_of_which_a_part_was_decided_is_unknown(
+    gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer stands for all of them, so it never says "certainly not" of what was granted."""
+    govern(replica, USERNAME)
+    decide = replica.propose
+
+    def propose(commands: Any, timeout: float, done: Any) -> None:
+        decide(commands, timeout, done)
+        replica.switches.quorum = False
+
+    wishes = [wish("user:Ann", request_id=b"a"), wish("user:admin", request_id=b"b")]
+    batch = pb.RegisterManyRequest(requests=wishes)
+    other = pb.RegisterManyRequest(requests=[wish("user:admin"), wish("user:root")])
+    with monkeypatch.context() as patch:
+        patch.setattr(replica, "propose", propose)
+        with pytest.raises(errors.OutcomeUnknown):
+            await gateway.register_many(batch, WAIT)
+        with pytest.raises(errors.NoQuorum):
+            await gateway.register_many(other, WAIT)
+    replica.switches.quorum = True
+    results = (await gateway.register_many(batch, WAIT)).results
+    assert [result.registered for result in results] == [True, False]
+
+
 async def test_what_was_refused_stays_refused(
     gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:

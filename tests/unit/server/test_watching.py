@@ -139,6 +139,29 @@ async def test_a_follower_begins_where_the_leader_says(stage: Stage) -> None:
     assert told(await take(watch, 1)) == [(2, "REGISTERED", "user:new")]
 
 
+async def test_a_leader_that_does_not_serve_yet_begins_where_the_barrier_says(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until something of its own term is committed, a new leader has not applied all that the one
+    before it answered."""
+    leader = stage.replica
+    status = leader.status
+    monkeypatch.setattr(leader, "status", lambda: replace(status(), serving=False))
+    leader.switches.hold = True
+    watch = stage.watch()
+    beginning = asyncio.ensure_future(anext(watch))
+    async with asyncio.timeout(WAIT):
+        while not leader.calls.barriers:  # noqa: ASYNC110  # the replica tells nobody
+            await asyncio.sleep(0)
+    leader.switches.hold = False
+    await stage.register("user:before")
+    leader.let_go()
+    assert await beginning is None
+    monkeypatch.setattr(leader, "status", status)
+    await stage.register("user:new")
+    assert told(await take(watch, 1)) == [(2, "REGISTERED", "user:new")]
+
+
 async def test_only_what_begins_with_the_prefix_is_sent(stage: Stage) -> None:
     """The prefix is of the canonical name; a policy concerns who watches its whole namespace."""
     whole, part, other = [
