@@ -138,15 +138,15 @@ def register_many_response(answers: Sequence[Answer]) -> pb.RegisterManyResponse
 
 def _whole(answers: Sequence[Answer]) -> list[Decision | Unfit]:
     """The answers of a batch, or what became of it if not every request came to one, raised."""
-    given = [answer for answer in answers if not isinstance(answer, NamestoreError)]
-    some = any(isinstance(answer, tuple) for answer in given)
+    some = any(isinstance(answer, tuple) for answer in answers)
     for error in answers:
         if isinstance(error, Unavailable) and some:
-            told = f"only some of the names were decided ({error.message})"
-            raise OutcomeUnknown(f"{told}; ask again with the same request_ids")
+            raise OutcomeUnknown(
+                f"only some names were decided ({error.message}); ask the same again"
+            )
         if isinstance(error, NamestoreError):
             raise error
-    return given
+    return [answer for answer in answers if not isinstance(answer, NamestoreError)]
 
 
 def release_response(answer: Answer) -> pb.ReleaseResponse:
