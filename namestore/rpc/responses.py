@@ -141,9 +141,7 @@ def _whole(answers: Sequence[Answer]) -> list[Decision | Unfit]:
     some = any(isinstance(answer, tuple) for answer in answers)
     for error in answers:
         if isinstance(error, Unavailable) and some:
-            raise OutcomeUnknown(
-                f"only some names were decided ({error.message}); ask the same again"
-            )
+            raise OutcomeUnknown(f"some names were decided ({error.message}); ask the same again")
         if isinstance(error, NamestoreError):
             raise error
     return [answer for answer in answers if not isinstance(answer, NamestoreError)]
