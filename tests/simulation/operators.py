@@ -2,7 +2,8 @@
 
 They do what docs/operations.md says: one step after another, each asked of some node, and asked
 again when nobody answered. They never take away so much that a majority of healthy disks would be
-lacking; what else goes wrong meanwhile is not their doing.
+lacking; what else goes wrong meanwhile is not their doing. Until the cluster has formed they wait:
+that takes all of its first nodes.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Operators:
     def grow(self) -> None:
         """An empty machine joins."""
         free = [host for host in self.hosts if self._is_free(host) and not host.on]
-        if free and len(self.busy) < _TASKS_MAX:
+        if free and self._formed and len(self.busy) < _TASKS_MAX:
             self._begin(self.world.rng.choice(free), "grow", self._grow)
 
     def shrink(self) -> None:
@@ -80,7 +81,8 @@ class Operators:
 
     def may_hurt(self, host: Any) -> bool:
         """Whether the disk of a machine may be damaged, so that a majority stays sound."""
-        return host.node_id not in self.busy and self._bearable(hurt={host.node_id})
+        free = self._formed and host.node_id not in self.busy
+        return free and self._bearable(hurt={host.node_id})
 
     def hurt(self, host: Any) -> None:
         """It was: from now on nobody counts on it, until it was replaced."""
@@ -96,8 +98,13 @@ class Operators:
 
     def _any_member(self) -> Any:
         voters = self._voters()
-        found = [h for h in self.hosts if self._is_free(h) and h.node_id in voters]
+        members = self.hosts if self._formed else []
+        found = [h for h in members if self._is_free(h) and h.node_id in voters]
         return self.world.rng.choice(found) if found and len(self.busy) < _TASKS_MAX else None
+
+    @property
+    def _formed(self) -> bool:
+        return self.watch.committed_index > 0
 
     def _voters(self) -> set[str]:
         return set(self.watch.book.newest.voters)
