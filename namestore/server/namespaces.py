@@ -122,7 +122,7 @@ class Namespaces:
                 _refuse_what_changed(check.space, command)
                 if check.count or request.check_only:
                     return _answer(command.namespace, check)
-            version = await self._propose(command, check, deadline)
+            version = await self._propose(command, deadline)
             try:
                 return await self._carried(command, version, deadline)
             except Unavailable as error:
@@ -134,11 +134,8 @@ class Namespaces:
 
     # -- within -----------------------------------------------------------------------------
 
-    async def _propose(self, command: PutNamespace, check: _Check, deadline: float) -> int:
+    async def _propose(self, command: PutNamespace, deadline: float) -> int:
         """Proposes a policy; returns the version that is to be carried out, 0: none is."""
-        space = check.space
-        if check.before is None and space.pending_version:
-            return space.pending_version  # the same policy: somebody began with it
         timeout = deadline - self._clock()
         decisions = await self._desk.decide([encode_command(command)], 1, timeout)
         outcome = decisions[0][0]

@@ -314,8 +314,10 @@ class RegistryModel:
         space = self.spaces.get(namespace, Space())
         if space.version != command.expected_version:
             return self._say("STALE_FENCE")
-        if space.pending_version:
+        if space.pending_version and space.pending != policy:
             return self._say("POLICY_BUSY")
+        if space.pending_version:
+            return Answer("POLICY_PENDING", space.pending_version)
         nobody = not any(name.startswith(f"{namespace}:") for name in self.held)
         if nobody or _judging(policy) == _judging(space.in_force):
             self._tell("POLICY_ACTIVE", namespace)

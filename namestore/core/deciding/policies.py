@@ -29,8 +29,10 @@ def put_namespace(step: Step, command: PutNamespace) -> Outcome:
     namespace, space = command.namespace, step.space(command.namespace)
     if space.version != command.expected_version:
         return Outcome(Verdict.STALE_FENCE, step.revision)
-    if space.pending_version:
+    if space.pending_version and space.pending != command.policy:
         return Outcome(Verdict.POLICY_BUSY, step.revision)
+    if space.pending_version:  # asked for twice: whoever began is joined
+        return Outcome(Verdict.POLICY_PENDING, space.pending_version)
     policy = read_policy(command.policy)
     if judges_alike(space.in_force, policy) or not step.names_after(namespace, "", 1):
         version = step.tell(EventKind.POLICY_ACTIVE, namespace, b"")

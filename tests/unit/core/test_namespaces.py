@@ -160,6 +160,22 @@ def test_one_policy_is_pending_at_a_time_and_can_be_abandoned() -> None:
     assert life.registry.decide(late)[0].verdict is Verdict.STALE_FENCE
 
 
+def test_the_policy_that_is_pending_can_be_asked_for_again() -> None:
+    """Under another request, or the same one once more: both hear which change they wait for."""
+    life = Life()
+    life.take("user:a")
+    life.put(LOOKS)
+    pending, revision = _space(life)[1], life.registry.meta.revision
+    put = PutNamespace(b"again", "user", encode_policy(LOOKS), 0)
+    for _ in range(2):
+        (outcome,) = life.registry.decide(put)
+        assert (outcome.verdict, outcome.revision) == (Verdict.POLICY_PENDING, pending)
+    assert life.registry.meta.revision == revision
+    life.index("user:a")
+    assert life.registry.decide(put)[0].verdict is Verdict.POLICY_PENDING
+    assert _space(life) == (pending, 0)
+
+
 def test_names_are_counted_when_a_limit_comes() -> None:
     """Those that exist and those registered meanwhile, each once."""
     life = Life()
