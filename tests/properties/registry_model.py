@@ -107,7 +107,7 @@ class RegistryModel:
         self.left: dict[str, Left] = {}
         self.spaces: dict[str, Space] = {}
         # Who was the last to have a key. It means something while he holds, or is waited for.
-        self.keys: dict[tuple[str, int, str], str] = {}
+        self.keys: dict[tuple[str, int, str], list[str]] = {}
         self.keys_of: dict[str, Keys] = {}
         self.memory: dict[bytes, Memory] = {}
         self.told: list[Told] = []
@@ -386,14 +386,19 @@ class RegistryModel:
 
     def _twin(self, name: str, owner: str | None, keys: Keys, leaving: str = "") -> Answer | None:
         for key in keys:
-            other = self.keys.get((name.partition(":")[0], *key), name)
-            if other in (name, leaving) or key not in self.keys_of[other]:
-                continue
-            if (holding := self.standing(other)) is not None:
-                return self._say("CONFUSABLE", holding)
-            left = self.left.get(other)
-            if left and left.until_ms > self.time_ms and left.owner != owner:
-                return Answer("HELD_BACK", self.revision, None, left.until_ms, other)
+            for other in self.keys.get((name.partition(":")[0], *key), ()):
+                if other == leaving:
+                    break
+                if key not in self.keys_of[other]:
+                    continue
+                if other != name and (holding := self.standing(other)) is not None:
+                    return self._say("CONFUSABLE", holding)
+                left = self.left.get(other)
+                if not left or left.until_ms <= self.time_ms:
+                    continue
+                if other != name and left.owner != owner:
+                    return Answer("HELD_BACK", self.revision, None, left.until_ms, other)
+                break
         return None
 
     def _too_many(self, name: str, owner: str, more: int) -> Answer | None:
@@ -451,7 +456,8 @@ class RegistryModel:
     def _claim(self, name: str, keys: Keys) -> None:
         self.keys_of[name] = tuple({*self.keys_of.get(name, ()), *keys})
         for key in keys:
-            self.keys[name.partition(":")[0], *key] = name
+            names = self.keys.setdefault((name.partition(":")[0], *key), [])
+            names[:] = [name, *(other for other in names if other != name)]
 
     def _note_past(self, holding: Holding) -> None:
         span = (holding.owner, self.since[holding.name], self.time_ms)

@@ -1,9 +1,9 @@
 """How a holding begins, changes and ends, with everything that follows it.
 
-Invariants: a unique key leads to a name only if that name's record or hold-back lists it, and every
-key of a record leads to it; an owner's count is the number of his records that are marked; every
-reservation stands in the order of their ends, and nothing else does; a name is held back or held,
-never both.
+Invariants: a unique key leads to the names whose record or hold-back lists it and to no others, the
+newest first, which is the one that is held if any is; an owner's count is the number of his records
+that are marked; every reservation stands in the order of their ends, and nothing else does; a name
+is held back or held, never both.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from namestore.core.records import (
     encode_held_back,
     encode_record,
 )
+
+# No name holds one.
+_BETWEEN_NAMES = "\0"
+# So many look-alikes of one owner's are remembered for a key, all but one of them held back.
+_NAMES_OF_KEY_MAX = 8
 
 
 def standing(step: Step, name: str) -> Record | None:
@@ -166,16 +171,26 @@ def _count(step: Step, record: Record, by: int) -> None:
     step.put(st.owner_count_key(namespace, record.owner), st.number(count) if count else None)
 
 
+def names_with(step: Step, namespace: str, item: UniqueKey) -> list[str]:
+    """Whose record or hold-back lists a unique key, the newest first.
+
+    Several only where the last owner of a name that is held back took one that looks like it.
+    """
+    data = step.get(st.unique_key(item[0], namespace, item[1]))
+    return data.decode().split(_BETWEEN_NAMES) if data else []
+
+
 def _add_keys(step: Step, name: str, keys: tuple[UniqueKey, ...]) -> None:
-    namespace = namespace_of(name)
-    for kind, key in keys:
-        step.put(st.unique_key(kind, namespace, key), name.encode())
+    _put_names(step, name, keys, [name])
 
 
 def _drop_keys(step: Step, name: str, keys: tuple[UniqueKey, ...]) -> None:
+    _put_names(step, name, keys, [])
+
+
+def _put_names(step: Step, name: str, keys: tuple[UniqueKey, ...], first: list[str]) -> None:
     namespace = namespace_of(name)
     for kind, key in keys:
-        place = st.unique_key(kind, namespace, key)
-        # A look-alike of the same owner may have it by now.
-        if step.get(place) == name.encode():
-            step.put(place, None)
+        others = [n for n in names_with(step, namespace, (kind, key)) if n != name]
+        names = _BETWEEN_NAMES.join([*first, *others][:_NAMES_OF_KEY_MAX])
+        step.put(st.unique_key(kind, namespace, key), names.encode() if names else None)

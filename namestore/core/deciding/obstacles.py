@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from namestore.core import state as st
 from namestore.core.commands import Judgement, UniqueKey
-from namestore.core.deciding.holdings import owner_count, standing
+from namestore.core.deciding.holdings import names_with, owner_count, standing
 from namestore.core.deciding.step import Step
 from namestore.core.namespaces import NamespaceState, namespace_of
 from namestore.core.outcomes import Outcome, Verdict
@@ -78,17 +77,19 @@ def look_alike(
         leaving: A name that is let go of in the same step.
     """
     namespace = namespace_of(name)
-    for kind, key in keys:
-        data = step.get(st.unique_key(kind, namespace, key))
-        other = name if data is None else data.decode()
-        if other in (name, leaving):
-            continue
-        record = standing(step, other)
-        if record is not None:
-            return Outcome(Verdict.CONFUSABLE, step.revision, record.shown())
-        held = step.held_back(other)
-        if held is not None and held.until_ms > step.time_ms and held.owner != owner:
-            return Outcome(Verdict.HELD_BACK, step.revision, None, held.until_ms, other)
+    for item in keys:
+        for other in names_with(step, namespace, item):
+            if other == leaving:
+                break
+            record = None if other == name else standing(step, other)
+            if record is not None:
+                return Outcome(Verdict.CONFUSABLE, step.revision, record.shown())
+            held = step.held_back(other)
+            if held is None or held.until_ms <= step.time_ms or item not in held.keys:
+                continue
+            if other != name and held.owner != owner:
+                return Outcome(Verdict.HELD_BACK, step.revision, None, held.until_ms, other)
+            break  # the newest decides, and it waits for whoever asks
     return None
 
 

@@ -216,6 +216,38 @@ def test_the_look_alike_of_a_name_held_back_waits_too() -> None:
     assert life.take("user:lo", "ann") == "CONFUSABLE"
 
 
+def test_a_look_alike_of_the_last_owner_leaves_the_hold_back_as_it_was() -> None:
+    """He may take one meanwhile; once that is gone, what waits for him keeps others out again."""
+    life = Life(Policy(look_alikes=True, hold_back=HoldBack.fixed(HOUR_S)))
+    life.take("user:lo")
+    _let_go(life, "user:lo")
+    assert life.take("user:l0", ttl_ms=1000) == "GRANTED"
+    assert life.take("user:1o", "bob") == "CONFUSABLE"
+    life.pass_seconds(2)
+    for name in ("user:lo", "user:l0", "user:1o"):
+        assert life.take(name, "bob") == "HELD_BACK"
+    assert life.take("user:lo") == "GRANTED"
+    assert life.take("user:l0", "bob") == "CONFUSABLE"
+
+
+def test_the_newest_hold_back_of_look_alikes_decides_and_then_the_one_before() -> None:
+    """A renamed name and its look-alike wait for different owners, each for its own time."""
+    life = Life(Policy(look_alikes=True, hold_back=HoldBack(100, 0, 10 * HOUR_S)))
+    life.take("user:lo")
+    life.pass_seconds(HOUR_S)
+    life.rename("user:lo", "user:l0")  # the old one waits an hour for ann
+    life.update("user:l0", new_owner="eve")
+    life.pass_seconds(60)
+    life.registry.decide(release("gone", "user:l0", "eve"))  # and this one a minute for eve
+    assert life.take("user:1o", "ann") == "HELD_BACK"
+    assert life.take("user:1o", "eve", ttl_ms=1000) == "GRANTED"
+    life.pass_seconds(90)
+    assert life.take("user:1o", "eve") == "HELD_BACK"
+    assert life.take("user:1o", "ann", ttl_ms=1000) == "GRANTED"
+    life.pass_seconds(2 * HOUR_S)
+    assert life.take("user:10", "bob") == "GRANTED"
+
+
 def test_a_hold_back_that_ends_takes_no_key_from_a_name_that_is_held() -> None:
     """Its last owner took the look-alike meanwhile: that one excludes others from then on."""
     life = Life(Policy(look_alikes=True, hold_back=HoldBack.fixed(60)))
