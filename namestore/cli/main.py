@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import NoReturn
+
 import click
 
 from namestore import __version__
 from namestore.cli.changing import confirm_command, rename_command, update_command
 from namestore.cli.completion import completion_command
+from namestore.cli.exits import INTERRUPTED
 from namestore.cli.exporting import export_command
 from namestore.cli.group import PROGRAM, CommandLine
 from namestore.cli.import_command import import_command
@@ -61,4 +68,20 @@ for _command in (
 def main() -> None:
     """The entry point of the console script."""
     occupy_closed_descriptors()
-    cli.main()
+    try:
+        cli.main()
+    except KeyboardInterrupt:  # a second one, while the first was being answered
+        _leave()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _leave()
+        raise
+
+
+def _leave() -> NoReturn:
+    """Ends the process at once: what an interrupt broke off may have left threads to wait for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # lost, or closed: nobody is there to hear of it
+            stream.flush()
+    os._exit(INTERRUPTED)

@@ -342,6 +342,21 @@ def test_the_command_prints_changes_as_they_come(node: ServedNode) -> None:
         assert process.stderr.read().strip()[-1] in "23"
 
 
+@pytest.mark.parametrize("pause", (0.0, 0.0005, 0.002, 0.01, 0.05))
+def test_the_command_ends_at_once_when_interrupted_again(node: ServedNode, pause: float) -> None:
+    """Wherever the second Ctrl-C meets it, as when a whole group of processes is told twice."""
+    with NameStore(node.endpoint, timeout=WAIT) as store, shell_watch(node) as process:
+        store.register("user:1")
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(pause)  # where it is by then is the point, and nobody's to choose
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT) == 130
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
 def test_the_command_ends_when_nobody_reads(node: ServedNode) -> None:
     """At the next change; quietly, as tools in a pipeline do."""
     with NameStore(node.endpoint, timeout=WAIT) as store, shell_watch(node) as process:
