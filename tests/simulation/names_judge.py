@@ -259,8 +259,9 @@ class Judge:
             return told.revision_of(each.heard)
         decided = [self._ledger.decided.get(request_id) for request_id in each.request_ids]
         revisions = [one.answers[0].revision for one in decided if one is not None]
-        if len(revisions) < len(decided):
-            return None
+        verdicts = {one.answers[0].verdict for one in decided if one is not None}
+        if len(revisions) < len(decided) or "POLICY_PENDING" in verdicts:
+            return None  # the last: it names the change that it waits for, which may be an old one
         return min(revisions)
 
     def _check_stale(self, asked: list[Asked]) -> None:
