@@ -185,7 +185,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         say("interrupted; what was started has been ended")
-        return 130
+        interruption.leave()
     for path in publish(results, output):
         say(f"wrote {path}")
     return 0

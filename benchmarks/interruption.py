@@ -6,7 +6,9 @@ destructor. Invariant: whoever asked once is heard at the next `check` at the la
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from typing import NoReturn
 
@@ -24,6 +26,15 @@ def check() -> None:
     """Raises KeyboardInterrupt if somebody asked for the end."""
     if _asked.is_set():
         raise KeyboardInterrupt
+
+
+def leave() -> NoReturn:
+    """Ends the process with 130; what was broken off may have left threads to wait for."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(128 + signal.SIGINT)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -55,6 +55,9 @@ def open_channel(endpoint: str) -> grpc.Channel:
     return grpc.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
 
 
+_abandoned: list[grpc.Channel] = []
+
+
 def observe(endpoints: Mapping[str, str], timeout: float = 1.0) -> dict[str, NodeView]:
     """Asks every endpoint (by node id) for health and status, all at the same time.
 
@@ -76,6 +79,12 @@ def observe(endpoints: Mapping[str, str], timeout: float = 1.0) -> dict[str, Nod
             for node_id, channel in channels.items()
         }
         return {node_id: _view(*calls) for node_id, calls in asked.items()}
+    except KeyboardInterrupt:
+        # To close a channel in whose making of a call it came can take for ever, and so can to
+        # forget it: they are kept, and whoever is interrupted ends the process.
+        _abandoned.extend(channels.values())
+        channels = {}
+        raise
     finally:
         for channel in channels.values():
             channel.close()
