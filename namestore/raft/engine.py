@@ -125,6 +125,7 @@ class Engine(Changes):
             )
         self._state.write(applied.changes, applied.meta)
         self._set_applied(entry.index)
+        self._log_time.applied(applied.meta.time_ms)
         self._bytes_since_mark += len(entry.command)
         batch: list[Proposal] = self.proposals.in_log.pop(entry.index, [])
         if batch:  # where nobody waits, nobody makes decisions out of what was decided

@@ -37,6 +37,10 @@ class LogTime:
         self._base_ms = last_ms - self._elapsed_ms()
         self._ahead_ms.clear()
 
+    def applied(self, time_ms: int) -> None:
+        """The log stands at that time now; a leader may have had entries still to apply."""
+        self._base_ms = max(self._base_ms, time_ms - self._elapsed_ms())
+
     def heard(self, node_id: str, wall_clock_ms: int) -> None:
         """A follower said what its wall clock shows."""
         self._ahead_ms[node_id] = wall_clock_ms - self._elapsed_ms()

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.simulation.attempt import PLAINS, attempt
 from tests.simulation.crashes import crash
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, RARE
 from tests.simulation.plain_watch import LIES
 from tests.simulation.plan import Plan
 from tests.simulation.progress import Progress
@@ -21,7 +21,7 @@ from tests.simulation.sweep import command, endings, hunt_all, sweep
 Arguments = argparse.Namespace
 
 _INTERRUPTED = 130
-_RULES = {mutant.__name__: mutant.__doc__ or "" for mutant in MUTANTS} | {
+_RULES = {mutant.__name__: mutant.__doc__ or "" for mutant in (*MUTANTS, *RARE)} | {
     name: " ".join((host.__doc__ or "").split("\n\n")[0].split()) for name, host in PLAINS.items()
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from namestore.raft.engine import Engine
 from tests.simulation.host import EngineHost
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, RARE
 from tests.simulation.plain import PlainHost, PowerHost, treated
 from tests.simulation.plain_disk import borrowed_library
 from tests.simulation.plain_watch import PlainWatch, audit
@@ -21,6 +21,7 @@ from tests.simulation.run import Result, Run, engine_host
 from tests.simulation.watch import Violation
 
 MUTANT_NAMES = tuple(mutant.__name__ for mutant in MUTANTS)
+_PLANTED = {mutant.__name__: mutant for mutant in (*MUTANTS, *RARE)}
 # What can be simulated beside namestore itself.
 PLAIN, PLAIN_POWER = "PySyncObj", "PySyncObj-power"
 PLAINS: dict[str, type[PlainHost]] = {PLAIN: PlainHost, PLAIN_POWER: PowerHost}
@@ -84,7 +85,7 @@ def _run(plan: Plan, subject: str, trace: Any) -> Result:
     if subject in PLAINS:
         return _run_plain(plan, subject, trace)
     if subject:
-        mutant = MUTANTS[MUTANT_NAMES.index(subject)]
+        mutant = _PLANTED[subject]
         # Those that are no engine are planted in what is around it.
         host = engine_host(mutant) if issubclass(mutant, Engine) else EngineHost
         with getattr(mutant, "planted", nullcontext)():

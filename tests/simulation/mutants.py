@@ -82,3 +82,6 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     feeds.NowIsThePast,
     feeds.CompactedUnsaid,
 )
+
+# They need so much to come together that no few seeds find them: each has a named run instead.
+RARE: tuple[type[Planted], ...] = (names.StandsUntilClocksComeUp,)

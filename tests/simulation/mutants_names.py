@@ -54,6 +54,12 @@ class BelievesOneClock(Planted):
     replaced = ((LogTime, "now_ms", _own_clock),)
 
 
+class StandsUntilClocksComeUp(Planted):
+    """A new leader's idea of the time is that of what it had applied by its election."""
+
+    replaced = ((LogTime, "applied", lambda log_time, time_ms: None),)
+
+
 def _unconfirmed(step: Any, command: core.Confirm) -> Any:
     record = changing._held(step, command.name, command.owner, command.create_revision)
     if not isinstance(record, Record):

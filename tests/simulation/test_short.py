@@ -42,6 +42,10 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         "DeniesTakenPolicy",
     ),
     "a leader's clock is behind those of the others": (Plan.draw(100), "FreesBySlowClock"),
+    "clocks that were ahead are set back, and a node that was restarted is elected": (
+        Plan.draw(30001086),
+        "StandsUntilClocksComeUp",
+    ),
 }
 
 

@@ -90,6 +90,20 @@ def test_log_time_of_a_new_leader_goes_on_from_the_last(time: LogTime, clocks: C
     assert now(time) == NOON + HOUR + 1000
 
 
+def test_log_time_goes_on_from_what_a_leader_applies_after_its_election(
+    time: LogTime, clocks: Clocks
+) -> None:
+    """A node that was restarted may be elected with entries still to apply, and these may be ahead
+    of all clocks: the log's time must not stand until the clocks are there."""
+    time.begin(0)
+    time.heard("n2", NOON)
+    time.applied(NOON + HOUR)
+    clocks.pass_(1.0)
+    assert now(time) == NOON + HOUR + 1000
+    time.applied(NOON)
+    assert now(time) == NOON + HOUR + 1000
+
+
 def test_log_time_catches_up_with_clocks_after_everybody_was_down(
     time: LogTime, clocks: Clocks
 ) -> None:
