@@ -46,7 +46,7 @@ def generate(peer: Peer, task: Task, processes: int, warm_seconds: float) -> dic
         replace(task, callers=share, prefix=f"{task.prefix}/{index}")
         for index, share in enumerate(_shares(task.callers, processes))
     ]
-    running = [_Generator(each) for each in tasks]
+    running = [Generator(each) for each in tasks]
     try:
         for generator in running:
             generator.wait_ready()
@@ -92,8 +92,13 @@ def figures(outcomes: Sequence[Outcome], server_seconds: float) -> dict[str, flo
     }
 
 
-class _Generator:
-    """One process of callers."""
+class Generator:
+    """One process of callers.
+
+    Whoever makes one waits until it is ready, says when it shall begin to count, lets it go when
+    that is over, takes what it found, and ends it whatever happened. Each of these raises
+    `BenchmarkError` when the process has ended, or says nothing for a minute longer than it should.
+    """
 
     def __init__(self, task: Task) -> None:
         self._seconds = task.seconds
@@ -111,10 +116,17 @@ class _Generator:
         self._watchdog.start()
         self._say(json.dumps(asdict(task)))
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def wait_ready(self) -> None:
+        """Returns when its callers have their connections."""
         self._expect("ready\n")
 
     def begin(self, moment: float) -> None:
+        """Lets its callers call at once, and count from that moment of the monotonic clock on."""
         self._say(repr(moment))
 
     def let_go(self) -> None:
@@ -123,12 +135,14 @@ class _Generator:
         self._say("end")
 
     def outcome(self) -> Outcome:
+        """What it found, once it was let go."""
         output, errors = self._process.communicate()
         if self._process.returncode:
             raise BenchmarkError(f"the callers failed:\n{errors}")
         return Outcome(**json.loads(output))
 
     def end(self) -> None:
+        """Whatever it does, it ends."""
         self._watchdog.cancel()
         self._process.kill()
         self._process.communicate()

@@ -12,7 +12,7 @@ the microseconds are this machine's.
 from __future__ import annotations
 
 import argparse
-import json
+import asyncio
 import re
 import shutil
 import subprocess
@@ -22,18 +22,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.load import Outcome, Task
+from benchmarks.generating import Generator
+from benchmarks.load import Outcome
 from benchmarks.peers.interface import BenchmarkError
 from benchmarks.peers.namestore import Namestore
-from benchmarks.processes import as_user, find_program
+from benchmarks.processes import find_program
 from benchmarks.workloads.calls import WORKLOADS
+from benchmarks.workloads.loading import load_names
 
-_ROOT = Path(__file__).resolve().parents[1]
 _TICK_US = 10_000
 _BATCH = 500
+_SEEN = 10_000  # names that are there for look-ups
 _WARM_SECONDS = 2.0
 _RATE = 250
 # Below this share of everything a thread or a part is not worth a line.
@@ -55,6 +56,7 @@ def main() -> None:
     try:
         peer.start(directory)
         leader = peer.leader()
+        asyncio.run(load_names(peer, _SEEN, _BATCH))
         with _calling(peer, arguments.workload, arguments.seconds) as caller:
             processes = {
                 ("leader" if node == leader else f"follower {node}"): pids[0]
@@ -101,56 +103,29 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def _calling(peer: Namestore, name: str, seconds: int) -> Iterator[subprocess.Popen[str]]:
+def _calling(peer: Namestore, name: str, seconds: int) -> Iterator[Generator]:
     """A process of callers, warm by now; it counts for that long."""
     workload = next(each for each in WORKLOADS if each.name == name)
-    task = Task(
-        peer=peer.name,
-        address=peer.address(),
-        kind=workload.kind,
-        callers=workload.callers,
-        batch=_BATCH if workload.batched else 1,
-        seconds=float(seconds),
-        prefix=f"where/{time.monotonic_ns()}",
-    )
-    caller = subprocess.Popen(
-        [*as_user(None), sys.executable, "-m", "benchmarks.load"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=_ROOT,
+    prefix = f"where/{time.monotonic_ns()}"
+    caller = Generator(
+        workload.task(peer, seconds=seconds, batch=_BATCH, prefix=prefix, seen=_SEEN)
     )
     try:
-        _say(caller, json.dumps(asdict(task)))
-        _expect(caller, "ready")
-        _say(caller, repr(time.monotonic() + _WARM_SECONDS))
+        caller.wait_ready()
+        caller.begin(time.monotonic() + _WARM_SECONDS)
         time.sleep(_WARM_SECONDS)
         yield caller
     finally:
-        caller.kill()
-        caller.communicate()
+        caller.end()
 
 
-def _outcome(caller: subprocess.Popen[str]) -> Outcome:
+def _outcome(caller: Generator) -> Outcome:
     """What came of the calls, once they have ended."""
-    _expect(caller, "called")
-    _say(caller, "")
-    found = Outcome(**json.loads(caller.stdout.read() if caller.stdout else ""))
+    caller.let_go()
+    found = caller.outcome()
     if found.failed or not found.names:
         raise BenchmarkError(f"{found.failed} calls failed: {found.failure}")
     return found
-
-
-def _say(process: subprocess.Popen[str], line: str) -> None:
-    if process.stdin is not None:
-        process.stdin.write(f"{line}\n")
-        process.stdin.flush()
-
-
-def _expect(process: subprocess.Popen[str], line: str) -> None:
-    heard = process.stdout.readline().rstrip("\n") if process.stdout is not None else ""
-    if heard != line:
-        raise BenchmarkError(f"the callers ended early: {heard!r}")
 
 
 # -- what the kernel counts -------------------------------------------------------------------

@@ -8,6 +8,7 @@ from functools import partial
 
 from benchmarks.generating import generate
 from benchmarks.load import Task
+from benchmarks.peers.interface import Peer
 from benchmarks.processes import cpu_seconds
 from benchmarks.workloads.context import Context, in_turn, say
 
@@ -21,6 +22,19 @@ class Calls:
     kind: str
     callers: int
     batched: bool = False
+
+    def task(self, peer: Peer, *, seconds: float, batch: int, prefix: str, seen: int = 0) -> Task:
+        """It, for a peer that runs; the arguments are as in `Task`."""
+        return Task(
+            peer=peer.name,
+            address=peer.address(),
+            kind=self.kind,
+            callers=self.callers,
+            batch=batch if self.batched else 1,
+            seconds=seconds,
+            prefix=prefix,
+            seen=seen,
+        )
 
 
 WORKLOADS = (
@@ -43,13 +57,10 @@ def run(context: Context, workload: Calls) -> None:
     for number in range(plan.rounds):
         for name in in_turn(list(context.fleet.running), number):
             peer = context.fleet.running[name]
-            task = Task(
-                peer=name,
-                address=peer.address(),
-                kind=workload.kind,
-                callers=workload.callers,
-                batch=plan.batch if workload.batched else 1,
+            task = workload.task(
+                peer,
                 seconds=plan.seconds,
+                batch=plan.batch,
                 prefix=f"{workload.name}/{number}",
                 seen=plan.seen,
             )
