@@ -6,11 +6,11 @@ destructor. Invariant: whoever asked once is heard at the next `check` at the la
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from typing import NoReturn
+
+from namestore.streams import end_process
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _asked = threading.Event()
@@ -29,12 +29,10 @@ def check() -> None:
 
 
 def leave() -> NoReturn:
-    """Ends the process with 130; what was broken off may have left threads to wait for."""
+    """Ends the process with 130."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(128 + signal.SIGINT)
+    end_process(128 + signal.SIGINT)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

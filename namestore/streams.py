@@ -12,7 +12,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn, TextIO
 
 import click
@@ -119,6 +119,17 @@ def occupy_closed_descriptors() -> None:
     if sys.stderr is None:
         # Libraries take for granted that there is one. Results have to be told apart: no stdout.
         sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def end_process(code: int) -> NoReturn:
+    """Ends the process at once, what it has printed flushed as far as that can be.
+
+    No thread is waited for: what an interrupt broke off may have left some that never end.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # lost, closed, or never there
+            stream.flush()
+    os._exit(code)
 
 
 @contextmanager

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
-from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -24,7 +21,7 @@ from namestore.cli.reading import history_command, list_command, lookup_command
 from namestore.cli.registering import register_command, release_command, slug_command
 from namestore.cli.status import status_command
 from namestore.cli.watching import watch_command
-from namestore.streams import occupy_closed_descriptors
+from namestore.streams import end_process, occupy_closed_descriptors
 
 
 @click.group(
@@ -69,9 +66,14 @@ def main() -> None:
     """The entry point of the console script."""
     occupy_closed_descriptors()
     try:
-        cli.main()
+        _run()
     except KeyboardInterrupt:  # a second one, while the first was being answered
         _leave()
+
+
+def _run() -> None:
+    try:
+        cli.main()
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             _leave()
@@ -79,9 +81,5 @@ def main() -> None:
 
 
 def _leave() -> NoReturn:
-    """Ends the process at once: what an interrupt broke off may have left threads to wait for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # lost, or closed: nobody is there to hear of it
-            stream.flush()
-    os._exit(INTERRUPTED)
+    end_process(INTERRUPTED)

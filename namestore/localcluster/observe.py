@@ -14,6 +14,7 @@ from enum import Enum
 import grpc
 from grpc_health.v1 import health_pb2
 
+from namestore.localcluster.interrupts import interrupts_held
 from namestore.v1 import cluster_pb2, cluster_pb2_grpc, registry_pb2, registry_pb2_grpc
 
 SERVICE = "namestore.v1.NameRegistry"
@@ -55,9 +56,6 @@ def open_channel(endpoint: str) -> grpc.Channel:
     return grpc.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
 
 
-_abandoned: list[grpc.Channel] = []
-
-
 def observe(endpoints: Mapping[str, str], timeout: float = 1.0) -> dict[str, NodeView]:
     """Asks every endpoint (by node id) for health and status, all at the same time.
 
@@ -67,24 +65,20 @@ def observe(endpoints: Mapping[str, str], timeout: float = 1.0) -> dict[str, Nod
     """
     channels = {node_id: open_channel(endpoint) for node_id, endpoint in endpoints.items()}
     try:
-        asked = {
-            node_id: (
-                _health_check(channel).future(
-                    health_pb2.HealthCheckRequest(service=SERVICE), timeout=timeout
-                ),
-                cluster_pb2_grpc.ClusterStub(channel).Status.future(
-                    cluster_pb2.StatusRequest(), timeout=timeout
-                ),
-            )
-            for node_id, channel in channels.items()
-        }
+        # A channel in whose making of a call an interrupt came may never close.
+        with interrupts_held():
+            asked = {
+                node_id: (
+                    _health_check(channel).future(
+                        health_pb2.HealthCheckRequest(service=SERVICE), timeout=timeout
+                    ),
+                    cluster_pb2_grpc.ClusterStub(channel).Status.future(
+                        cluster_pb2.StatusRequest(), timeout=timeout
+                    ),
+                )
+                for node_id, channel in channels.items()
+            }
         return {node_id: _view(*calls) for node_id, calls in asked.items()}
-    except KeyboardInterrupt:
-        # To close a channel in whose making of a call it came can take for ever, and so can to
-        # forget it: they are kept, and whoever is interrupted ends the process.
-        _abandoned.extend(channels.values())
-        channels = {}
-        raise
     finally:
         for channel in channels.values():
             channel.close()
