@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gc
-import logging
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from namestore.raft.engine import Engine
+from tests.simulation.alarm import alarmed
 from tests.simulation.host import EngineHost
 from tests.simulation.mutants import MUTANTS, RARE
 from tests.simulation.plain import PlainHost, PowerHost, treated
@@ -54,7 +54,12 @@ def attempt(
         subject: The name of a mutant, or `PLAIN`; empty: namestore's engine as it is.
         error: Let a violation out with its traceback.
     """
-    logging.disable(logging.CRITICAL)
+    with alarmed() as errors, _garbage_kept():
+        return _attempt(plan, subject, trace, errors, error)
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
     # Garbage of a run is collected after it, and nothing older is looked at then: twice as fast,
     # and as deterministic.
     gc.disable()
@@ -63,22 +68,31 @@ def attempt(
     # What a dead process left unfinished ends without another word, as nothing of it runs on.
     sys.set_asyncgen_hooks(finalizer=lambda unfinished: None)
     try:
-        return Ending(plan, _run(plan, subject, trace))
-    except Violation as violation:
-        if error:
-            raise
-        broken = violation.broken
-        return Ending(plan, None, violation.check, str(violation), broken)
-    except Exception as crash:
-        if error:
-            raise
-        return Ending(plan, None, f"crash: {type(crash).__name__}", str(crash))
+        yield
     finally:
         gc.collect()
         sys.set_asyncgen_hooks(*hooks)
         gc.unfreeze()
         gc.enable()
-        logging.disable(logging.NOTSET)
+
+
+def _attempt(plan: Plan, subject: str, trace: Any, errors: list[str], error: bool) -> Ending:
+    try:
+        result = _run(plan, subject, trace)
+        if errors and subject not in PLAINS:
+            raise Violation("no error is logged", errors[0])
+        return Ending(plan, result)
+    except Violation as violation:
+        if error:
+            raise
+        broken = violation.broken
+        return Ending(plan, None, violation.check, str(violation), broken)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as crash:  # whatever it is: a worker that ends says nothing more
+        if error:
+            raise
+        return Ending(plan, None, f"crash: {type(crash).__name__}", str(crash))
 
 
 def _run(plan: Plan, subject: str, trace: Any) -> Result:

@@ -37,8 +37,12 @@ class Drive:
         self.state.crash(rng.randrange(self.state.unflushed_changes + 1))
         self.incoming.crash(rng)
 
-    def open(self) -> None:
-        """What the next process does before it takes part in anything.
+    def fill(self) -> None:
+        """It takes no more."""
+        self.log.disk_fails = self.state.disk_fails = self.incoming.disk_fails = True
+
+    def open(self, *, full: bool) -> None:
+        """What the next process does before it takes part in anything; on a disk that may be full.
 
         Raises:
             DiskDamaged: The data directory cannot be trusted.
@@ -47,6 +51,8 @@ class Drive:
             raise DiskDamaged(f"identity: does not match its checksum. {REMEDY}")
         self.log.reopen()
         self.state.reopen()
+        if full:
+            self.fill()
 
     def rot(self, rng: random.Random) -> str:
         """Something that was durable is not any more what was written; says what."""
@@ -65,11 +71,23 @@ def hook(host: Any, drive: Drive) -> None:
     """Every change passes by the watch, most of them also by what may kill the process."""
     log, state, incoming, watch = drive.log, drive.state, drive.incoming, host.watch
     append, write, install, begin = log.append, state.write, state.install, incoming.begin
-    incoming.begin = lambda snapshot_id, files: (  # type: ignore[method-assign]
-        watch.arrives(host, snapshot_id),
-        begin(snapshot_id, files),
-    )[1]
+    truncate_from, reset = log.truncate_from, log.reset
+    incoming.begin = host.on_disk(  # type: ignore[method-assign]
+        "begin",
+        lambda snapshot_id, files: (
+            watch.arrives(host, snapshot_id),
+            begin(snapshot_id, files),
+        )[1],
+    )
+    incoming.write = host.on_disk("receive", incoming.write)  # type: ignore[method-assign]
+    incoming.verify = host.on_disk("verify", incoming.verify)  # type: ignore[method-assign]
+    incoming.discard = host.on_disk("discard", incoming.discard)  # type: ignore[method-assign]
     log.append = lambda entries: (watch.appends(host, entries), append(entries))[1]  # type: ignore[method-assign]
+    log.truncate_from = lambda index: (  # type: ignore[method-assign]
+        watch.removes(host, index),
+        truncate_from(index),
+    )[1]
+    log.reset = lambda index, term: (watch.removes(host, index + 1), reset(index, term))[1]  # type: ignore[method-assign]
     state.write = host.on_disk(  # type: ignore[method-assign]
         "write", lambda changes, meta: watch.writes(host, changes, meta, write)
     )

@@ -89,10 +89,10 @@ class Faults:
         host.skew_ms = self.world.rng.choice([-3_600_000, -2000, 0, 2000, 75_600_000])
 
     def disk_full(self) -> None:
-        """A disk takes no more until the process was started again."""
-        host = self._any()
-        self.world.say(f"-- the disk of {host.node_id} is full")
-        host.fill_disk()
+        """A disk takes no more for a while, and until the process was started again."""
+        host, seconds = self._any(), self.world.rng.choice([0.0, 1.0, 5.0])
+        self.world.say(f"-- the disk of {host.node_id} is full for {seconds} s")
+        host.fill_disk(seconds)
 
     def kill_voter(self) -> None:
         """A node will die with its next vote on its way."""

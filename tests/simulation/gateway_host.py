@@ -150,6 +150,7 @@ class NodeServer:
         host = self._host
         if host.world.now >= host.paused_until and host.world.rng.random() < 0.5:
             self.loop.run_ready()
+        self.check_failures()
         self.shut()
 
     def drain(self, ended: Callable[[], None]) -> None:

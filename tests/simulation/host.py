@@ -46,12 +46,13 @@ class EngineHost(Machine):
         super().__init__(*arguments)
         self.attempts: dict[Any, None] = {}
         self._said: tuple[Any, ...] = ()
+        self._full_until = 0.0
         self._use(Drive(self.world.rng, self.plan.disk.tail_bytes))
 
     # -- the process ------------------------------------------------------------------------
 
     def _boot(self) -> None:
-        self.drive.open()
+        self.drive.open(full=self.world.now < self._full_until)
         reconcile(self.log, self.state)
         file = sorted(self.file.items())
         initial = Membership(tuple(Member(i, address, f"{i}:2") for i, address in file))
@@ -88,11 +89,13 @@ class EngineHost(Machine):
         self.on, self.ended = False, "removed"
         raise Killed
 
-    def _lose(self) -> None:
+    def _fall_silent(self) -> None:
         self.server.die()
         attempts, self.attempts = self.attempts, {}
         for attempt in attempts:
             attempt.node_died()
+
+    def _lose(self) -> None:
         self.drive.power_off(self.world.rng)
         self.watch.died(self)
 
@@ -133,9 +136,13 @@ class EngineHost(Machine):
     def disk_fails(self) -> bool:
         return self.log.disk_fails or self.state.disk_fails
 
-    def fill_disk(self) -> None:
-        """The disk is full until the process was started again."""
-        self.log.disk_fails = self.state.disk_fails = self.incoming.disk_fails = True
+    def fill_disk(self, seconds: float) -> None:
+        """The disk is full for so long, and until the process was started again."""
+        self._full_until = self.world.now + seconds
+        self.drive.fill()
+
+    def mend_disk(self) -> None:
+        self._full_until = 0.0
 
     @property
     def leads(self) -> bool:

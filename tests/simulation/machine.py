@@ -77,6 +77,14 @@ class Machine(ABC):
         """The run is over: nothing may be left half done in memory."""
 
     @abstractmethod
+    def mend_disk(self) -> None:
+        """Its disk is not full any more, once its process was started again."""
+
+    @abstractmethod
+    def _fall_silent(self) -> None:
+        """The process hears and says nothing more."""
+
+    @abstractmethod
     def _lose(self) -> None:
         """Power off: takes from the disks what was not durable."""
 
@@ -139,7 +147,13 @@ class Machine(ABC):
         self.doom = None
         try:
             self._boot()
+        except Killed:
+            self._dies_starting()
+            return
         except NamestoreError as error:
+            if isinstance(error, DiskFailed) and self.disk_fails:
+                self._dies_starting()
+                return
             self.on = False
             self.ends(error)
             return
@@ -157,8 +171,19 @@ class Machine(ABC):
         self.kills += 1
         self.world.say(f"{self.node_id} dies")
         self.transport.destroyed = True
+        self._fall_silent()
         self._lose()
         self.network.node_died(self.node_id)
+        self._come_back()
+
+    def _dies_starting(self) -> None:
+        """Before anybody could hear of it."""
+        self.kills += 1
+        self.world.say(f"{self.node_id} dies as it starts")
+        self._lose()
+        self._come_back()
+
+    def _come_back(self) -> None:
         delay = 0.005 if self._back_soon else self.world.rng.choice([0.05, 0.5, 1.0, 4.0])
         self._back_soon = False
         life = self.lives
@@ -236,7 +261,7 @@ class Machine(ABC):
         try:
             return work()
         except Killed:
-            pass
+            self.watch.dies(self)
         except NamestoreError as error:
             self.world.say(f"{self.node_id} stops: {error}")
             if not (isinstance(error, DiskFailed) and self.disk_fails):

@@ -199,6 +199,9 @@ class PlainHost(Machine):
     def put_away(self) -> None:
         """Nothing is under way but in the simulation itself."""
 
+    def _fall_silent(self) -> None:
+        """What it owes its callers shows that it died: they live in its process."""
+
     def _lose(self) -> None:
         self._dying = False
         if self.world.chance(self.loses_power):
@@ -218,8 +221,11 @@ class PlainHost(Machine):
 
         self.world.after(0.005 + 0.1 * self.world.rng.random(), run)
 
-    def fill_disk(self) -> None:
+    def fill_disk(self, seconds: float) -> None:
         """Kindness: its disk does not fill up."""
+
+    def mend_disk(self) -> None:
+        """It never was full."""
 
     # -- what the watch looks at ------------------------------------------------------------
 

@@ -40,6 +40,9 @@ class PlainWatch(Watch):
         """It replays its whole journal."""
         self._seen_commit[host.node_id] = 1
 
+    def dies(self, host: Any) -> None:
+        """What it knew shows in what the others know."""
+
     def died(self, host: Any) -> None:
         """What is left of its files shows when it starts again."""
 

@@ -44,6 +44,7 @@ class Result:
     Attributes:
         seconds: Simulated.
         trail: Of the watch: equal for equal runs.
+        recovery_s: From the last fault until every caller was served three times.
     """
 
     seconds: float
@@ -55,6 +56,7 @@ class Result:
     kills: int
     trail: str
     counts: dict[str, int]
+    recovery_s: float = 0.0
 
 
 class Run:
@@ -86,6 +88,7 @@ class Run:
         self.lines = Lines(self.world, self.hosts, plan)
         self.whole = Whole(self)
         self.clients: list[Any] = [*self._callers(), *self.whole.callers]
+        self._recovery_s = 0.0
         self.faults = Faults(self.world, self.network, self.hosts, plan, self.operators)
 
     def _callers(self) -> list[Any]:
@@ -157,6 +160,7 @@ class Run:
             sum(host.kills for host in self.hosts),
             self.watch.trail.hexdigest(),
             dict(self.operators.counts + self.watch.counts + self.whole.counts),
+            self._recovery_s,
         )
 
     # -- the end ----------------------------------------------------------------------------
@@ -168,6 +172,7 @@ class Run:
         self.lines.calm()
         for host in self.hosts:
             host.disk = DiskFaults()
+            host.mend_disk()
             host.doom = None
             host.paused_until = min(host.paused_until, self.world.now)
             if host.disk_fails:
@@ -188,7 +193,7 @@ class Run:
 
     def _check_liveness(self) -> None:
         """Within a bounded time the cluster serves again: every caller is answered."""
-        before = [client.served for client in self.clients]
+        before, began = [client.served for client in self.clients], self.world.now
 
         def served() -> bool:
             return all(
@@ -199,6 +204,7 @@ class Run:
         self.world.run(self.world.now + _SERVES_WITHIN_S, served)
         if not served():
             raise Violation("liveness", "the faults are over, and the cluster does not serve")
+        self._recovery_s = self.world.now - began
 
     def _check_changes(self) -> None:
         """Whatever was begun is carried out, and whoever was removed knows it.

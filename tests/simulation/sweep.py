@@ -17,6 +17,9 @@ from tests.simulation.plan import Plan
 
 Say = Callable[[str], None]
 
+# A run takes a second. Longer, and the process it was in was killed, or hangs.
+_PATIENCE_S = 300.0
+
 
 @dataclass
 class Tally:
@@ -36,6 +39,7 @@ class Tally:
     snapshots: int = 0
     operations: int = 0
     seconds: float = 0.0
+    recoveries_s: list[float] = field(default_factory=list)
     stopped: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -53,6 +57,7 @@ class Tally:
         self.snapshots += result.snapshots
         self.operations += result.operations
         self.seconds += result.seconds
+        self.recoveries_s.append(result.recovery_s)
         self.counts.update(result.counts)
 
     def progress(self) -> str:
@@ -75,9 +80,20 @@ class Tally:
             f"{self.elections} elections",
             f"{self.kills} kills",
             f"{self.snapshots} snapshots",
+            self._recovery(),
             *(f"{count} {what}" for what, count in sorted(self.counts.items())),
         ]
         return ", ".join(told)
+
+    def _recovery(self) -> str:
+        """How long callers waited once the faults were over, in simulated seconds."""
+        waits = sorted(self.recoveries_s) or [0.0]
+        late = [waits[min(len(waits) - 1, int(share * len(waits)))] for share in (0.5, 0.99, 1.0)]
+        return "all served {:.1f} s after the last fault, p99 {:.1f}, max {:.1f}".format(*late)
+
+
+class LostRuns(Exception):
+    """Seeds were begun of which nothing was heard again."""
 
 
 def sweep(
@@ -120,7 +136,11 @@ def command(verb: str, plan: Plan, subject: str = "") -> str:
 def endings(
     seeds: Iterable[int], jobs: int, subject: str, settings: Mapping[str, Any] | None = None
 ) -> Iterator[Ending]:
-    """How each of the seeds ended, in any order."""
+    """How each of the seeds ended, in any order.
+
+    Raises:
+        LostRuns: Not of every seed.
+    """
     todo = ((seed, subject, dict(settings or {})) for seed in seeds)
     if jobs <= 1:
         yield from map(_one, todo)
@@ -129,7 +149,17 @@ def endings(
     with multiprocessing.get_context("fork").Pool(
         jobs, initializer=_leave_interrupts_to_the_parent, maxtasksperchild=200
     ) as pool:
-        yield from pool.imap_unordered(_one, todo)
+        ended = pool.imap_unordered(_one, todo)
+        while True:
+            try:
+                yield ended.next(_PATIENCE_S)
+            except StopIteration:
+                return
+            except multiprocessing.TimeoutError:
+                raise LostRuns(
+                    f"nothing was heard of any run for {_PATIENCE_S:g} s: a process was killed, "
+                    "or hangs"
+                ) from None
 
 
 def _leave_interrupts_to_the_parent() -> None:
@@ -165,7 +195,7 @@ def hunt(subject: str, first: int, seeds_max: int, jobs: int, checks: Collection
 
 
 def hunt_all(first: int, seeds_max: int, jobs: int, only: list[str]) -> Iterator[Hunt]:
-    """Every planted fault; and what callers suffer over plain PySyncObj."""
-    for subject in itertools.chain(MUTANT_NAMES, PLAINS):
-        if not only or subject in only:
+    """Every planted fault, or only these; and what callers suffer over plain PySyncObj."""
+    for subject in only or itertools.chain(MUTANT_NAMES, PLAINS):
+        if subject:
             yield hunt(subject, first, seeds_max, jobs, LIES if subject in PLAINS else ())

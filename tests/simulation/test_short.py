@@ -15,13 +15,21 @@ from typing import Any
 
 import pytest
 
+from namestore.errors import DiskFailed
+from tests.simulation import sweep as sweep_module
+from tests.simulation import world
 from tests.simulation.attempt import PLAIN, PLAIN_POWER, attempt
 from tests.simulation.crashes import HOLDING, plan_of
+from tests.simulation.gateway_host import SimReplica
+from tests.simulation.host import EngineHost
+from tests.simulation.identities import seeded_identities
+from tests.simulation.machine import Killed
 from tests.simulation.plain_watch import LIES
 from tests.simulation.plan import Plan
+from tests.simulation.run import Run
 from tests.simulation.scenes import SCENES
 from tests.simulation.shrink import shrink
-from tests.simulation.sweep import command, hunt, sweep
+from tests.simulation.sweep import LostRuns, command, hunt, sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +51,7 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
     ),
     "a leader's clock is behind those of the others": (Plan.draw(100), "FreesBySlowClock"),
     "clocks that were ahead are set back, and a node that was restarted is elected": (
-        Plan.draw(30001086),
+        Plan.draw(1346).changed({"every.clock_jump": 0.7}),
         "StandsUntilClocksComeUp",
     ),
 }
@@ -82,6 +90,63 @@ def test_planted_faults_are_found(subject: str, seeds: int) -> None:
     """The simulation bites: namestore with one rule broken, in its engine, a node's gateway or the
     client library, does not survive it."""
     assert hunt(subject, 1, seeds, 1).ending is not None
+
+
+def test_an_error_in_the_log_fails_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine survives what its callers raise, who then hear "unknown": no judge objects."""
+    propose = SimReplica.propose
+
+    def raising(self: Any, commands: Any, timeout: float, done: Any) -> None:
+        asking = True
+
+        def answered(answer: Any) -> None:
+            done(answer)
+            if not asking:
+                raise RuntimeError("a fault of the caller")
+
+        propose(self, commands, timeout, answered)
+        asking = False
+
+    monkeypatch.setattr(SimReplica, "propose", raising)
+    ending = attempt(Plan.draw(8))
+    assert ending.check == "no error is logged"
+    assert "a fault of the caller" in ending.told
+
+
+def test_a_run_that_goes_round_in_circles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a finding, not never."""
+    monkeypatch.setattr(world, "_EVENTS_MAX", 100)
+    assert "events by" in attempt(Plan.draw(8)).told
+
+
+def test_a_process_that_dies_while_it_starts_comes_back() -> None:
+    """Also at the disk operations of its first steps; and on a disk that is still full."""
+    run = Run(Plan.draw(8))
+    host = run.founders[0]
+    boots = [Killed(), DiskFailed("no space left on device"), None]
+
+    def boot() -> None:
+        ending = boots.pop(0)
+        if isinstance(ending, DiskFailed):
+            host.drive.fill()
+        if ending is not None:
+            raise ending
+        EngineHost._boot(host)
+
+    host._boot = boot
+    with seeded_identities(8):
+        host.start()
+        run.world.run(run.world.now + 20.0, lambda: host.running)
+    host.put_away()
+    assert (host.running, host.kills, host.lives) == (True, 2, 3)
+
+
+def test_a_run_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was killed, or hangs: not a clean sweep of fewer seeds."""
+    monkeypatch.setattr(sweep_module, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(sweep_module, "attempt", lambda plan, subject: time.sleep(60))
+    with pytest.raises(LostRuns):
+        sweep(range(2), 2)
 
 
 def test_a_death_between_reserve_and_confirm_burns_no_name() -> None:

@@ -87,6 +87,10 @@ class Watch:
         self.book.counts_from(host)
         self.turned(host)
 
+    def dies(self, host: Any) -> None:
+        """A process is about to die in the middle of a turn; what it calls committed stays so."""
+        self._new_commit(host, host.engine.commit_index)
+
     def died(self, host: Any) -> None:
         """A process is gone; its state may have lost its newest changes."""
         self._state[host.node_id] = digest_of(host.state)
@@ -195,6 +199,14 @@ class Watch:
             before = entry.term
             if entry.command[0] == KIND_MEMBERSHIP:
                 self._check_change(host, entry)
+
+    def removes(self, host: Any, start: int) -> None:
+        """A log is about to lose its entries from there on, but for those below, to a snapshot."""
+        log = host.log
+        for index in range(max(start, log.first_index), log.last_index + 1):
+            entry = log.peek(index)
+            if entry is not None and self._committed.get(index) == entry:
+                raise Violation("committed for good", f"{host.node_id} removes entry {index}")
 
     def _check_change(self, host: Any, entry: LogEntry) -> None:
         """A membership is put into a log; by a leader: it begins a change."""

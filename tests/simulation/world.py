@@ -6,6 +6,13 @@ import heapq
 import random
 from collections.abc import Callable
 
+# A hundred times what a long run takes: whoever gets there goes round in circles.
+_EVENTS_MAX = 5_000_000
+
+
+class EndlessError(AssertionError):
+    """More happened than can be right."""
+
 
 class World:
     """Everything that happens, in order. Two runs from one seed are the same run.
@@ -36,13 +43,19 @@ class World:
         heapq.heappush(self._queue, (self.now + delay, self._sequence, what))
 
     def run(self, until: float, done: Callable[[], bool] | None = None) -> None:
-        """Lets time pass until that moment, or until `done`."""
+        """Lets time pass until that moment, or until `done`.
+
+        Raises:
+            EndlessError: So much happens that it looks as if it never ended.
+        """
         queue, pop = self._queue, heapq.heappop
         while queue and queue[0][0] <= until:
             if done is not None and done():
                 return
             self.now, _, what = pop(queue)
             self.events += 1
+            if self.events > _EVENTS_MAX:
+                raise EndlessError(f"more than {_EVENTS_MAX} events by {self.now - self.began} s")
             what()
         if done is None or not done():
             self.now = max(self.now, until)

@@ -37,7 +37,7 @@ class MemoryIncoming:
         if self._directory in self._disk.directories:
             return
         if rng.random() < 0.1:  # what it is an arrival of was not written out
-            self.discard()
+            self._clear()
         for data in self._data:
             if data and rng.random() < 0.5:
                 self._lose(data, rng)
@@ -102,6 +102,9 @@ class MemoryIncoming:
         return good
 
     def discard(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self._disk.directories.pop(self._directory, None)
         self._snapshot_id, self._files, self._data = b"", [], []
 
