@@ -22,7 +22,18 @@ class _Alarm(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         raised = record.exc_info[1] if record.exc_info else None
+        if _of_the_dead(raised):
+            return
         self.heard.append(f"{record.getMessage()}" + (f": {raised!r}" if raised else ""))
+
+
+def _of_the_dead(raised: BaseException | None) -> bool:
+    """It comes from closing what a dead process left unfinished, whenever that is collected."""
+    while raised is not None:
+        if isinstance(raised, GeneratorExit) or "GeneratorExit" in str(raised):
+            return True
+        raised = raised.__context__
+    return False
 
 
 @contextmanager

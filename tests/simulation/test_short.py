@@ -42,7 +42,7 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
     ),
     "a voter dies with its vote on its way, and is asked again": (Plan.draw(23), "VoteForgotten"),
     "a retry meets a node that was brought up by a snapshot": (
-        Plan.draw(4),
+        Plan.draw(3),
         "SnapshotWithoutRequests",
     ),
     "a policy is taken, and the majority is lost before it is read again": (
