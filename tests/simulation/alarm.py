@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from namestore.errors import DiskDamaged, DiskFailed
+
 _QUIET = ("asyncio",)  # speaks of what a dead process left behind
 
 
@@ -22,8 +24,8 @@ class _Alarm(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         raised = record.exc_info[1] if record.exc_info else None
-        if _of_the_dead(raised):
-            return
+        if _of_the_dead(raised) or isinstance(raised, DiskDamaged | DiskFailed):
+            return  # disks are damaged and filled on purpose: others judge what becomes of that
         self.heard.append(f"{record.getMessage()}" + (f": {raised!r}" if raised else ""))
 
 
