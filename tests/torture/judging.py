@@ -98,7 +98,7 @@ def check_kept(operations: Sequence[Operation], final: Iterable[Operation]) -> i
     """
     owners = {o.name: o.owner for o in operations if o.said is Said.GRANTED}
     for operation in operations:
-        if operation.ask is Ask.RELEASE and operation.said is not Said.NOT_DONE:
+        if operation.ask is Ask.RELEASE and operation.said not in (Said.NOT_DONE, Said.NOT_OWNER):
             owners.pop(operation.name, None)
     found = {operation.name: operation for operation in final}
     for name, owner in owners.items():

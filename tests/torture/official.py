@@ -27,17 +27,20 @@ def _errors_heard(*calls: Call) -> Iterator[None]:
     except OutcomeUnknown:
         return
     except Unavailable:
-        _answer_all(calls, Said.NOT_DONE)
+        for call in calls:
+            call.answer(Said.NOT_DONE)
+
+
+@contextmanager
+def _refusals_heard(call: Call) -> Iterator[None]:
+    """What errors say about a release."""
+    try:
+        yield
     except NameNotFound:
-        _answer_all(calls, Said.NOT_FOUND)
-    except NotOwner:
-        # It does not say whose the name is: nothing to judge, and nothing was done.
-        _answer_all(calls, Said.NOT_DONE)
-
-
-def _answer_all(calls: Sequence[Call], said: Said) -> None:
-    for call in calls:
-        call.answer(said)
+        call.answer(Said.NOT_FOUND)
+    except NotOwner as error:
+        # It does not say whose the name is, but since when; the judges ask whether it can be so.
+        call.answer(Said.NOT_OWNER, holder_revision=int(error.metadata.get("create_revision", "0")))
 
 
 def _granted(call: Call) -> bool:
@@ -71,9 +74,10 @@ class OfficialCaller:
 
     async def release(self, name: str) -> None:
         identity = os.urandom(16)
-        with self._call(Ask.RELEASE, name, self.name, identity.hex()) as call, _errors_heard(call):
-            asked = self._store.release(name, self.name, request_id=identity)
-            call.answer(Said.RELEASED, await _result(asked))
+        with self._call(Ask.RELEASE, name, self.name, identity.hex()) as call:
+            with _errors_heard(call), _refusals_heard(call):
+                asked = self._store.release(name, self.name, request_id=identity)
+                call.answer(Said.RELEASED, await _result(asked))
 
     async def lookup(self, name: str) -> None:
         with self._call(Ask.LOOKUP, name) as call, _errors_heard(call):

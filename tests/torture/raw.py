@@ -25,12 +25,8 @@ from tests.support.history import Ask, Call, Said
 from tests.torture.recording import RecordedHistory, StaleRead
 
 _NOT_DONE = {"NO_QUORUM", "NO_LEADER", "OVERLOADED", "SHUTTING_DOWN"}
-_HEARD = {
-    **dict.fromkeys(_NOT_DONE, Said.NOT_DONE),
-    "NAME_NOT_FOUND": Said.NOT_FOUND,
-    "NOT_OWNER": Said.NOT_DONE,  # it does not say whose the name is: nothing to judge
-    "OUTCOME_UNKNOWN": Said.UNKNOWN,
-}
+_HEARD = {**dict.fromkeys(_NOT_DONE, Said.NOT_DONE), "OUTCOME_UNKNOWN": Said.UNKNOWN}
+_REFUSED = {"NAME_NOT_FOUND": Said.NOT_FOUND, "NOT_OWNER": Said.NOT_OWNER}  # of a release
 _ATTEMPTS_MAX = 8
 _TIMEOUTS_SECONDS = (0.4, 1.0, 3.5)
 _PAUSE_SECONDS_MAX = 0.2
@@ -130,7 +126,7 @@ class RawCaller:
         try:
             answer = self._random.choice(self._stubs).Lookup(request, timeout=1.0)
         except grpc.RpcError as error:
-            said_by(error)  # an unexpected one ends the process
+            hear_error((), error)  # an unexpected one ends the process
             return
         now, record = time.monotonic(), answer.record
         read = StaleRead(self.name, name, called, now, answer.revision)
@@ -200,8 +196,7 @@ class RawCaller:
                 try:
                     asked.hear(calls, future.result())
                 except grpc.RpcError as error:
-                    for call in calls:
-                        call.answer(said_by(error))
+                    hear_error(calls, error)
             return [calls for calls, _ in sent]
 
     def _repeat_something(self) -> None:
@@ -214,8 +209,8 @@ def _refused(call: Call) -> bool:
     return call.done is not None and call.done.said is Said.NOT_DONE
 
 
-def said_by(error: Any) -> Said:
-    """What an error says about the call.
+def hear_error(calls: Sequence[Call], error: Any) -> None:
+    """What an error says about calls that were made together.
 
     Raises:
         grpc.RpcError: It is one that nothing in this workload should lead to.
@@ -224,7 +219,16 @@ def said_by(error: Any) -> Said:
     for detail in status.details if status is not None else ():
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info) and info.domain == "namestore":
-            if info.reason not in _HEARD:
+            heard = _HEARD | (_REFUSED if _release_alone(calls) else {})
+            if info.reason not in heard:
                 raise error
-            return _HEARD[info.reason]
-    return Said.UNKNOWN  # made by a channel
+            for call in calls:
+                # A refusal does not say whose the name is, but since when.
+                since = int(info.metadata.get("create_revision", "0"))
+                call.answer(heard[info.reason], holder_revision=since)
+            return
+    # Made by a channel: unknown, as long as nothing else is heard.
+
+
+def _release_alone(calls: Sequence[Call]) -> bool:
+    return [call.operation.ask for call in calls] == [Ask.RELEASE]

@@ -109,6 +109,10 @@ def test_a_name_that_was_kept_is_there() -> None:
         with pytest.raises(Violation):
             check_kept([register("ann")], [found(end)])
     assert check_kept([register("ann"), release("ann", Said.UNKNOWN, None)], [found("")]) == 0
+    refused = [register("ann"), release("bob", Said.NOT_OWNER, None)]
+    assert check_kept(refused, [found("ann")]) == 1
+    with pytest.raises(Violation):
+        check_kept(refused, [found("")])
 
 
 def test_an_outage_ends_with_the_first_write_asked_for_after_its_beginning() -> None:

@@ -34,7 +34,7 @@ class Caller(Protocol):
         """Asks for a name; True: granted."""
 
     async def release(self, name: str) -> None:
-        """Gives back what was granted to it."""
+        """Asks to give back a name, granted to it or not."""
 
     async def lookup(self, name: str) -> None:
         """Asks who has a name now."""
@@ -98,6 +98,9 @@ async def work(
         elif choice < 0.72:
             batches += 1
             await caller.register_all(names.batch(), f"{BATCH_OWNER}{caller.name}/{batches}")
+        elif choice < 0.77:
+            # Mostly somebody else's: it must be refused, and is refused to nobody who holds it.
+            await caller.release(names.one())
         elif mine:
             # Some names are kept for good: they must be there at the end.
             name = mine.pop(random.randrange(len(mine)))

@@ -10,158 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.history import Ask, History, Operation, Said
+from tests.support.history import History, Operation, Said
 from tests.support.linearizability import Violation, check, check_names, check_revisions
+from tests.unit.support.histories import (
+    BAD,
+    GOOD,
+    LOOK,
+    REG,
+    REL,
+    op,
+    refused,
+    unknown,
+)
 
-REG, REL, LOOK = Ask.REGISTER, Ask.RELEASE, Ask.LOOKUP
 Judge = Callable[[list[Operation]], None]
 both = pytest.mark.parametrize("judge", (check_revisions, check_names))
-
-
-def op(
-    ask: Ask,
-    who: str,
-    called: float,
-    returned: float,
-    said: Said,
-    revision: int | None = None,
-    holder: tuple[str, int] = ("", 0),
-    request: str = "",
-) -> Operation:
-    """One operation on `user:a`; the request is `who`'s only one of its kind unless told."""
-    request_id = "" if ask is LOOK else request or f"{who}-{ask.value}"
-    owner = "" if ask is LOOK else who
-    return Operation(
-        who, ask, "user:a", owner, request_id, called, returned, said, revision, *holder
-    )
-
-
-def unknown(ask: Ask, who: str, called: float, request: str = "") -> Operation:
-    return op(ask, who, called, float("inf"), Said.UNKNOWN, request=request)
-
-
-ANN = ("ann", 1)
-
-GOOD: dict[str, list[Operation]] = {
-    "nothing": [],
-    "one after the other": [
-        op(LOOK, "x", 0, 1, Said.NOT_FOUND, 0),
-        op(REG, "ann", 2, 3, Said.GRANTED, 1),
-        op(REG, "bob", 4, 5, Said.TAKEN, 1, ANN),
-        op(LOOK, "x", 6, 7, Said.FOUND, 1, ANN),
-        op(REL, "bob", 8, 9, Said.NOT_OWNER, None, ANN),
-        op(REL, "ann", 10, 11, Said.RELEASED, 2),
-        op(LOOK, "x", 12, 13, Said.NOT_FOUND, 2),
-        op(REG, "bob", 14, 15, Said.GRANTED, 3, request="again"),
-    ],
-    "a race, answered out of order": [
-        op(REG, "bob", 0, 1, Said.TAKEN, 1, ANN),
-        op(REG, "ann", 0, 9, Said.GRANTED, 1),
-    ],
-    "a read during a register may see either": [
-        op(REG, "ann", 0, 9, Said.GRANTED, 5),
-        op(LOOK, "x", 1, 2, Said.NOT_FOUND, 4),
-        op(LOOK, "y", 3, 4, Said.FOUND, 5, ("ann", 5)),
-    ],
-    "an unknown register that was": [
-        unknown(REG, "ann", 0),
-        op(REG, "bob", 5, 6, Said.TAKEN, 1, ANN),
-    ],
-    "an unknown register that was not": [
-        unknown(REG, "ann", 0),
-        op(REG, "bob", 5, 6, Said.GRANTED, 1),
-    ],
-    "an unknown release that was, and one that was not": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        unknown(REL, "ann", 2),
-        unknown(REL, "ann", 2, "again"),
-        op(LOOK, "x", 3, 4, Said.FOUND, 1, ANN),
-        op(REG, "bob", 5, 6, Said.GRANTED, 3),
-    ],
-    "unknown release and unknown register together": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        unknown(REL, "ann", 2),
-        unknown(REG, "bob", 2),
-        op(LOOK, "x", 3, 4, Said.FOUND, 3, ("bob", 3)),
-    ],
-    "a retry learns that it won": [
-        unknown(REG, "ann", 0),
-        op(REG, "bob", 2, 3, Said.TAKEN, 1, ANN),
-        op(REG, "ann", 4, 5, Said.GRANTED, 1),
-    ],
-    "a retry after the release hears the same": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(REL, "ann", 2, 3, Said.RELEASED, 2),
-        op(REG, "ann", 4, 5, Said.GRANTED, 1),
-        op(LOOK, "x", 6, 7, Said.NOT_FOUND, 2),
-    ],
-    "certainly not done, then by another": [
-        op(REG, "ann", 0, 1, Said.NOT_DONE),
-        op(REG, "bob", 2, 3, Said.GRANTED, 1),
-    ],
-}
-
-# What both judges must find.
-BAD: dict[str, list[Operation]] = {
-    "double grant": [
-        op(REG, "ann", 0, 9, Said.GRANTED, 1),
-        op(REG, "bob", 0, 9, Said.GRANTED, 2),
-    ],
-    "lost grant": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(LOOK, "x", 2, 3, Said.NOT_FOUND, 1),
-    ],
-    "stale read after a release": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(REL, "ann", 2, 3, Said.RELEASED, 2),
-        op(LOOK, "x", 4, 5, Said.FOUND, 1, ANN),
-    ],
-    "stale read before a grant": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(LOOK, "x", 2, 3, Said.NOT_FOUND, 0),
-        op(LOOK, "x", 4, 5, Said.FOUND, 1, ANN),
-    ],
-    "release by another": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(REL, "bob", 2, 3, Said.RELEASED, 2),
-    ],
-    "the owner refused": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(REL, "ann", 2, 3, Said.NOT_OWNER, 1, ANN),
-    ],
-    "taken by nobody": [op(REG, "bob", 0, 1, Said.TAKEN, 1, ANN)],
-    "taken before it was asked for": [
-        op(REG, "bob", 0, 1, Said.TAKEN, 1, ANN),
-        op(REG, "ann", 2, 3, Said.GRANTED, 1),
-    ],
-    "an unknown register seen before it was called": [
-        op(LOOK, "x", 0, 1, Said.FOUND, 1, ANN),
-        unknown(REG, "ann", 2),
-    ],
-    "an unknown register done twice": [
-        unknown(REG, "ann", 0),
-        op(LOOK, "x", 1, 2, Said.FOUND, 1, ANN),
-        op(REL, "ann", 3, 4, Said.RELEASED, 2),
-        op(LOOK, "x", 5, 6, Said.FOUND, 3, ("ann", 3)),
-    ],
-    "certainly not done, and done": [
-        op(REG, "ann", 0, 1, Said.NOT_DONE),
-        op(LOOK, "x", 2, 3, Said.FOUND, 1, ANN),
-    ],
-    "a retry that heard otherwise": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(REG, "ann", 2, 3, Said.TAKEN, 1, ANN),
-    ],
-    "a late duplicate that took effect": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(REL, "ann", 2, 3, Said.RELEASED, 2),
-        op(REG, "ann", 4, 5, Said.GRANTED, 3),
-    ],
-    "another holding of the same owner": [
-        op(REG, "ann", 0, 1, Said.GRANTED, 1),
-        op(LOOK, "x", 2, 3, Said.FOUND, 2, ("ann", 2)),
-    ],
-}
 
 # Only the revisions tell.
 BAD_REVISIONS: dict[str, list[Operation]] = {
@@ -180,6 +43,17 @@ BAD_REVISIONS: dict[str, list[Operation]] = {
     "reads that go backwards": [
         op(LOOK, "x", 0, 1, Said.NOT_FOUND, 7),
         op(LOOK, "x", 2, 3, Said.NOT_FOUND, 6),
+    ],
+    "refused for a holding that began under another name": [
+        replace(op(REG, "bob", 0, 9, Said.GRANTED, 1), name="user:b"),
+        unknown(REG, "cid", 0),
+        refused("ann", 3, 4, since=1),
+    ],
+    "refused for a holding that began too early": [
+        op(REG, "ann", 0, 1, Said.GRANTED, 1),
+        unknown(REL, "ann", 2, "first"),
+        unknown(REG, "bob", 2),
+        refused("ann", 3, 4, since=2),
     ],
     "a change without a revision": [op(REG, "ann", 0, 1, Said.GRANTED)],
     "a revision too few for what happened between": [
@@ -237,6 +111,15 @@ def test_search_stays_small_for_many_unknown_outcomes() -> None:
     check_names([*lost, *seen])
     with pytest.raises(Violation):
         check_names([*lost, *seen, op(LOOK, "r", 200, 201, Said.FOUND, 99, ("c", 99))])
+
+
+def test_search_stays_small_for_refusals_that_name_nobody() -> None:
+    """Whoever of many it was that held the name: one of them does, and two at once do not."""
+    lost = [unknown(REG, f"u{n}", 0) for n in range(40)]
+    refusals = [refused(f"r{n}", 1, 100, since=1) for n in range(40)]
+    check([*lost, *refusals])
+    with pytest.raises(Violation):
+        check_names([*lost, *refusals, refused("z", 1, 100, since=2)])
 
 
 def test_history_records_calls_and_leaves_the_unanswered_open() -> None:
@@ -309,6 +192,38 @@ def sequential(seed: int, size: int) -> list[Operation]:
 def test_histories_of_a_registry_pass(seed: int, size: int) -> None:
     """Whatever overlaps and whatever gets lost: a true history is accepted by both judges."""
     check(sequential(seed, size))
+
+
+@given(st.integers(0, 2**32), st.integers(0, 40))
+def test_histories_pass_whatever_is_left_untold(seed: int, size: int) -> None:
+    """Refusals that do not say whose the name is, and answers without their revision: what was
+    true is accepted by both judges."""
+    chance = random.Random(seed)
+    check([untold(each, chance) for each in sequential(seed, size)])
+
+
+def untold(operation: Operation, chance: random.Random) -> Operation:
+    """The same answer, with less of what it could tell."""
+    if operation.said is Said.NOT_OWNER and chance.random() < 0.8:
+        since = chance.choice((0, operation.holder_revision))
+        operation = replace(operation, holder_owner="", holder_revision=since)
+    if operation.said in (Said.NOT_OWNER, Said.NOT_FOUND, Said.FOUND) and chance.random() < 0.8:
+        operation = replace(operation, revision=None)
+    return operation
+
+
+@given(st.integers(0, 2**32), st.integers(0, 40), st.booleans())
+def test_a_refusal_of_the_owner_is_found(seed: int, size: int, tells: bool) -> None:
+    """A release of what its caller holds, before and after, is never refused rightly."""
+    end = 1_000.0
+    history = sequential(seed, size)
+    top = max((each.revision or 0 for each in history), default=0) + 50
+    held = replace(op(REG, "zoe", end, end + 1, Said.GRANTED, top), name="user:z")
+    lie = replace(refused("zoe", end + 2, end + 3, since=top if tells else 0), name="user:z")
+    for judge in (check_revisions, check_names):
+        judge([*history, held])
+        with pytest.raises(Violation):
+            judge([*history, held, lie])
 
 
 @given(st.integers(0, 2**32))
