@@ -101,12 +101,18 @@ async def work(
         elif choice < 0.77:
             # Mostly somebody else's: it must be refused, and is refused to nobody who holds it.
             await caller.release(names.one())
-        elif mine:
-            # Some names are kept for good: they must be there at the end.
-            name = mine.pop(random.randrange(len(mine)))
-            if random.random() < 0.85:
-                await caller.release(name)
-                await _look_again(caller, name, random)
+        else:
+            await _give_back(caller, mine, random)
+
+
+async def _give_back(caller: Caller, mine: list[str], random: Random) -> None:
+    """One of its names; some are kept for good: they must be there at the end."""
+    if not mine:
+        return
+    name = mine.pop(random.randrange(len(mine)))
+    if random.random() < 0.85:
+        await caller.release(name)
+        await _look_again(caller, name, random)
 
 
 async def _look_again(caller: Caller, name: str, random: Random) -> None:
