@@ -59,7 +59,7 @@ class Exports:
     def __init__(self, desk: Desk, open_view: OpenView) -> None:
         self._desk = desk
         self._open_view = open_view
-        self._held: set[_Picture] = set()
+        self._held: dict[_Picture, None] = {}  # the oldest first
         self._turn = asyncio.Lock()
         self._rests_until = 0.0
 
@@ -102,7 +102,7 @@ class Exports:
             await self._desk.catch_up(timeout)
             self._refuse_too_many()  # others waited as well
             picture = _Picture(self._open_view(), prefix)
-            self._held.add(picture)
+            self._held[picture] = None
             picture.timer = asyncio.get_running_loop().call_later(
                 HELD_SECONDS_MAX, self._end, picture, _too_long()
             )
@@ -128,7 +128,7 @@ class Exports:
 
     def _end(self, picture: _Picture, error: NamestoreError) -> None:
         if picture in self._held:
-            self._held.discard(picture)
+            del self._held[picture]
             if picture.timer is not None:
                 picture.timer.cancel()
             picture.end(error)

@@ -58,11 +58,12 @@ class Session:
         Raises:
             InvalidRequest: A message that is none; the stream cannot go on.
         """
-        tasks = {asyncio.create_task(self._read()), asyncio.create_task(self._write())}
+        tasks = asyncio.create_task(self._read()), asyncio.create_task(self._write())
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
         finally:
             for task in tasks:
                 task.cancel()

@@ -93,7 +93,8 @@ class Watches:
         self._replica = replica
         self._watchers_max = watchers_max
         self._clock = clock
-        self._watchers: set[_Watcher] = set()
+        # In the order in which they came, and so are they told.
+        self._watchers: dict[_Watcher, None] = {}
         self._feed = FeedReader(desk, replica, clock)
         self._listens = False
         self._told = False
@@ -132,7 +133,7 @@ class Watches:
                 async for message in messages:
                     yield message
         finally:
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
 
     def end_all(self, error: NamestoreError) -> None:
         """Ends every feed. Those who do not read hear of it when they do."""
@@ -157,7 +158,7 @@ class Watches:
         if not self._ticks:
             self._in_touch_at = self._clock()
             self._look_later()
-        self._watchers.add(watcher)
+        self._watchers[watcher] = None
 
     async def _first_revision(self, asked: int, timeout: float) -> int:
         if asked:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from namestore.raft.engine import Engine
+from namestore.server import judges
 from tests.simulation.callers_real import OfficialCaller, client_of
 from tests.simulation.clients import Client
 from tests.simulation.denied import check_denied
@@ -122,6 +123,7 @@ class Run:
         Raises:
             Violation: Something that must hold does not.
         """
+        judges._kept.clear()  # as in processes that have just begun
         with seeded_identities(self.plan.seed), small_steps():
             return self._go()
 
