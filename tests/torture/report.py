@@ -21,6 +21,8 @@ class Report:
         stale_reads: That were answered.
         elections: Leaders that were seen, each once for its term.
         terms: The newest term.
+        looks: How often all nodes were asked what they do; views: how many of them answered.
+        look_age: Seconds from the last of these to the end of the watch.
         outages: Seconds after each kill of a leader, while nothing else was broken.
         kept: Names that were granted and never given back.
     """
@@ -34,6 +36,9 @@ class Report:
     episodes: int = 0
     elections: int = 0
     terms: int = 0
+    looks: int = 0
+    views: int = 0
+    look_age: float = 0.0
     outages: Sequence[float] = ()
     packets: tuple[int, int] | None = None
 
@@ -51,17 +56,21 @@ class Report:
         if self.packets is not None:
             told.append(f"packets: {self.packets[0]:,} delivered, {self.packets[1]:,} lost")
         told.append(f"elections: {self.elections} leaders seen, the newest in term {self.terms}")
+        told.append(
+            f"watch: looked {self.looks:,} times and got {self.views:,} views, the last look "
+            f"{self.look_age:.1f} s before its end"
+        )
         told.append(self._outage())
         return told
 
     def _outage(self) -> str:
+        """The measure is of few kills at times: then its p99 is its maximum, and says no more."""
+        told = f"time without answers after a leader's death: {len(self.outages)} kills of it alone"
         if not self.outages:
-            return "time without answers after a leader's death: no leader was killed alone"
-        median, high = quantile(self.outages, 0.5), quantile(self.outages, 0.99)
-        return (
-            f"time without answers after a leader's death, {len(self.outages)} times: "
-            f"median {median:.2f} s, p99 {high:.2f} s, max {max(self.outages):.2f} s"
-        )
+            return told
+        shares = (("min", 0.0), ("median", 0.5), ("p99", 0.99), ("max", 1.0))
+        figures = (f"{name} {quantile(self.outages, share):.2f} s" for name, share in shares)
+        return f"{told}, {', '.join(figures)}"
 
     def summary(self) -> str:
         """The last line, when nothing was found."""

@@ -166,6 +166,7 @@ class Run:
             stage = Stage(cluster, ground, diary)
             with stage.watch:
                 yield stage
+            stage.check()
         finally:
             diary.close()
 
@@ -206,6 +207,8 @@ class Run:
         report.stale_reads = len(recorded.stale)
         report.faults = stage.diary.kinds
         report.elections, report.terms = len(stage.watch.leaders), stage.watch.term
+        report.looks, report.views = stage.watch.looks, stage.watch.answers
+        report.look_age = stage.watch.age
         report.outages = outages(operations, stage.diary.leader_kills)
         say(f"judging {len(operations):,} calls about {report.names:,} names")
         report.kept = check_kept(operations, final)

@@ -1,33 +1,28 @@
 """What the faults act on, and what is noted of it.
 
-`Stage` knows which nodes are down on purpose; `Diary` writes down what was done and when; `Watch`
-looks at the nodes from outside all the time. Invariant: a node that ends while it is not noted as
-down has ended by itself, and that is a finding.
+`Stage` knows which nodes are down on purpose; `Diary` writes down what was done and when. Not
+responsible for looking at the nodes (`watch`). Invariant: a node is noted as down before it is
+brought down, so one that ends while it is not has ended by itself, and that is a finding.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from namestore import NameStore
 from namestore.localcluster.errors import NodeFailed
-from namestore.localcluster.observe import NodeView, observe
-from namestore.v1 import cluster_pb2
 from tests.support.linearizability import Violation
 from tests.torture.grounds import Ground
 from tests.torture.nodes import TortureCluster
+from tests.torture.watch import Down, Watch
 
 RECOVERY_SECONDS = 60.0
-_LOOK_SECONDS = 0.25
 _STOP_SECONDS = 8.0
 
 
@@ -60,75 +55,6 @@ class Diary:
         return at
 
 
-class Watch:
-    """Asks every node for its view, in a thread, while it is entered.
-
-    Attributes:
-        leaders: By term, who led.
-        found: What must not be, in words; empty: nothing so far.
-    """
-
-    def __init__(self, cluster: TortureCluster, down: set[str]) -> None:
-        self.leaders: dict[int, str] = {}
-        self.found: list[str] = []
-        self._cluster = cluster
-        self._down = down
-        self._views: Mapping[str, NodeView] = {}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    @property
-    def leader(self) -> str | None:
-        """Who seemed to lead when last looked: of several, the one of the newest term."""
-        leading = [
-            (view.status.term, node_id)
-            for node_id, view in self._views.items()
-            if view.status is not None and view.leads
-        ]
-        return max(leading)[1] if leading else None
-
-    @property
-    def term(self) -> int:
-        """The newest term in which a leader was seen."""
-        return max(self.leaders, default=0)
-
-    def _run(self) -> None:
-        endpoints = {node.id: node.grpc for node in self._cluster.config.nodes}
-        while not self._ended.wait(_LOOK_SECONDS):
-            self._views = observe(endpoints, timeout=0.5)
-            for node_id, view in self._views.items():
-                if view.leads and view.status is not None:
-                    self._note_leader(view.status, node_id)
-            for node_id in endpoints:
-                self._note_end(node_id)
-
-    def _note_leader(self, status: cluster_pb2.StatusResponse, node_id: str) -> None:
-        before = self.leaders.setdefault(status.term, node_id)
-        if before != node_id:
-            self.found.append(f"{before} and {node_id} both led in term {status.term}")
-
-    def _note_end(self, node_id: str) -> None:
-        # What is noted as down is asked for first: it is noted before it is brought down.
-        process = self._cluster.process(node_id)
-        if process.pid is None and node_id not in self._down:
-            self._down.add(node_id)
-            tail = process.log_tail(30)
-            self.found.append(f"{node_id} ended by itself, exit {process.exit_code}\n{tail}")
-
-
 class Stage:
     """The cluster as the faults see it. Used by the main thread only.
 
@@ -140,7 +66,7 @@ class Stage:
         self.cluster = cluster
         self.ground = ground
         self.diary = diary
-        self.down: set[str] = set()
+        self.down = Down()
         self.watch = Watch(cluster, self.down)
 
     @property
@@ -205,6 +131,5 @@ class Stage:
         return NameStore(self.cluster.endpoints, timeout=10.0)
 
     def check(self) -> None:
-        """Raises `Violation` with what the watch found."""
-        if self.watch.found:
-            raise Violation("\n".join(self.watch.found))
+        """Raises what the watch found, or why it does not look any more: see `Watch.check`."""
+        self.watch.check()
