@@ -15,7 +15,8 @@ _SEEDS = 1_000_000_000
 
 
 def main() -> int:
-    """Returns 0 when everything is as it should be, 1 when something was found."""
+    """Returns 0 when everything is as it should be, 1 when something was found, 2 when it could not
+    be seen."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0, help="of faults (20)")
     parser.add_argument("--seed", type=int, help="what is drawn from; a new one unless given")
@@ -28,7 +29,10 @@ def main() -> int:
         "--loopback", action="store_true", help="no namespaces, although they could be had"
     )
     parser.add_argument(
-        "--mutant", metavar="NAME", help="plant a fault of tests/simulation/mutants.py in each node"
+        "--mutant",
+        metavar="NAME",
+        help="plant a fault of tests/simulation/mutants.py in each node; those of the client's "
+        "library are refused, and an unknown NAME lists the others",
     )
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.randrange(_SEEDS)
@@ -39,8 +43,15 @@ def main() -> int:
     def play() -> int:
         # Here and not above: what it imports starts threads, and a process with threads cannot
         # leave its namespaces.
+        from tests.torture.planting import NotForNodes, chosen
         from tests.torture.run import Options, torture
 
+        try:
+            if arguments.mutant is not None:
+                chosen(arguments.mutant)
+        except NotForNodes as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
         again = f"python -m tests.torture --minutes {arguments.minutes:g} --seed {seed}"
         again += f" --nodes {arguments.nodes}" + " --loopback" * arguments.loopback
         options = Options(

@@ -1,7 +1,7 @@
-"""`python -m tests.torture.mutated_node MUTANT server …`: a node whose engine has a planted fault.
+"""`python -m tests.torture.mutated_node MUTANT server …`: a node that has a planted fault.
 
-The faults are the simulation's (`tests/simulation/mutants.py`), in a real process: does a run find
-them, by what callers hear?
+The faults are those of `tests.torture.planting`, in a real process: does a run find them, by what
+callers hear?
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 import runpy
 import sys
 
-from namestore.raft import node
-from tests.simulation.mutants import MUTANTS
+from tests.torture.planting import NotForNodes, chosen, planted
 
 
 def main() -> None:
     """Never returns normally: the node's end is the end."""
-    name = sys.argv.pop(1)
-    known = {mutant.__name__: mutant for mutant in MUTANTS}
-    if name not in known:
-        sys.exit(f"no mutant {name}: there are {', '.join(known)}")
-    vars(node)["Engine"] = known[name]
+    try:
+        mutant = chosen(sys.argv.pop(1))
+    except NotForNodes as error:
+        sys.exit(str(error))
     sys.argv[0] = "namestore"
-    runpy.run_module("namestore", run_name="__main__", alter_sys=True)
+    with planted(mutant):
+        runpy.run_module("namestore", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,10 @@ class Options:
     again: str
 
 
+class NeverServed(Exception):
+    """The nodes of a planted fault did not come up: that is not what was looked for."""
+
+
 def say(text: str) -> None:
     """Writes a line, at once."""
     sys.stdout.write(text + "\n")
@@ -151,12 +155,21 @@ class Run:
         )
         try:
             with cluster:
-                cluster.start()
-                cluster.wait_until_serving(timeout=RECOVERY_SECONDS)
+                self._start(cluster)
                 yield cluster
         except (Violation, LocalClusterError):
             self._keep_disks(cluster, ground)
             raise
+
+    def _start(self, cluster: TortureCluster) -> None:
+        """Nodes that never served have shown nothing of the fault that is planted in them."""
+        try:
+            cluster.start()
+            cluster.wait_until_serving(timeout=RECOVERY_SECONDS)
+        except LocalClusterError as error:
+            if self._options.mutant is None:
+                raise
+            raise NeverServed(f"nodes with {self._options.mutant} do not start: {error}") from error
 
     @contextmanager
     def _watched(self, cluster: TortureCluster, ground: Ground) -> Iterator[Stage]:
