@@ -48,8 +48,7 @@ class Fault:
 
 FAULTS = (
     Fault("kill leader", "process", processes.kill_leader, weight=4, alone=True),
-    Fault("kill node", "process", processes.kill_node),
-    Fault("kill process group", "process", processes.kill_group),
+    Fault("kill node", "process", processes.kill_node, weight=2),
     Fault("kill leader's successor", "process", processes.kill_successor),
     Fault("kill all", "process", processes.kill_all),
     Fault("kill again and again", "process", processes.kill_again, held=True),

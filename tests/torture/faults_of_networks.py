@@ -1,6 +1,6 @@
 """Faults of networks: ways that are cut, in every shape, and ways that are slow or lossy.
 
-Each fault sets links when it is entered; when it is left, all ways are good again.
+Each fault sets links when it is entered; when it is left, they are good again.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def reconnects(stage: Stage, random: Random) -> Iterator[None]:
     node = stage.leader(random) if random.random() < 0.5 else stage.any_node(random)
     pairs = between([node], others(stage.node_ids, node))
     for _ in range(random.randint(4, 12)):
-        with _links(stage, pairs, CUT):
+        with stage.linked(pairs, CUT):
             time.sleep(random.uniform(0.02, 0.4))
         time.sleep(random.uniform(0.02, 0.4))
     yield
@@ -78,13 +78,13 @@ def halves(stage: Stage, random: Random) -> Iterator[None]:
     """Callers of one group stay with the minority, the others with the majority."""
     minority, majority = halves_of(_shuffled(stage, random))
     pairs = between([*minority, CALLERS[0]], [*majority, CALLERS[1]])
-    with _links(stage, [pair for pair in pairs if not set(pair) <= set(CALLERS)], CUT):
+    with stage.linked([pair for pair in pairs if not set(pair) <= set(CALLERS)], CUT):
         yield
 
 
 @contextmanager
 def bridge(stage: Stage, random: Random) -> Iterator[None]:
-    with _links(stage, bridge_pairs(_shuffled(stage, random)), CUT):
+    with stage.linked(bridge_pairs(_shuffled(stage, random)), CUT):
         yield
 
 
@@ -92,7 +92,7 @@ def bridge(stage: Stage, random: Random) -> Iterator[None]:
 def ring(stage: Stage, random: Random) -> Iterator[None]:
     nodes = _shuffled(stage, random)
     wide = len(nodes) > 3 and random.random() < 0.7
-    with _links(stage, wide_ring_pairs(nodes) if wide else ring_pairs(nodes), CUT):
+    with stage.linked(wide_ring_pairs(nodes) if wide else ring_pairs(nodes), CUT):
         yield
 
 
@@ -101,7 +101,7 @@ def one_way(stage: Stage, random: Random) -> Iterator[None]:
     """Some ways carry one direction only."""
     pairs = list(permutations(stage.node_ids, 2))
     chosen = random.sample(pairs, random.randint(1, len(pairs) // 2))
-    with _links(stage, chosen, CUT):
+    with stage.linked(chosen, CUT):
         yield
 
 
@@ -109,7 +109,7 @@ def one_way(stage: Stage, random: Random) -> Iterator[None]:
 def mute_leader(stage: Stage, random: Random) -> Iterator[None]:
     """It hears the others, and is not heard."""
     leader = stage.leader(random)
-    with _links(stage, [(leader, node) for node in others(stage.node_ids, leader)], CUT):
+    with stage.linked([(leader, node) for node in others(stage.node_ids, leader)], CUT):
         yield
 
 
@@ -117,7 +117,7 @@ def mute_leader(stage: Stage, random: Random) -> Iterator[None]:
 def deaf_leader(stage: Stage, random: Random) -> Iterator[None]:
     """The others hear it, and it does not hear them."""
     leader = stage.leader(random)
-    with _links(stage, [(node, leader) for node in others(stage.node_ids, leader)], CUT):
+    with stage.linked([(node, leader) for node in others(stage.node_ids, leader)], CUT):
         yield
 
 
@@ -125,7 +125,7 @@ def deaf_leader(stage: Stage, random: Random) -> Iterator[None]:
 def callers_cut_off(stage: Stage, random: Random) -> Iterator[None]:
     """Some callers reach some nodes only; the nodes reach each other."""
     unreached = random.sample(stage.node_ids, random.randint(1, len(stage.node_ids) - 1))
-    with _links(stage, between([random.choice(CALLERS)], unreached), CUT):
+    with stage.linked(between([random.choice(CALLERS)], unreached), CUT):
         yield
 
 
@@ -134,7 +134,7 @@ def slow(stage: Stage, random: Random) -> Iterator[None]:
     """As between far places: late, by changing times, at times overtaking."""
     delay = random.choice((0.005, 0.03, 0.1, 0.25))
     link = Link(delay=delay, jitter=delay * random.random(), reorder=random.choice((0, 0, 0.1)))
-    with _links(stage, _some_ways(stage, random), link):
+    with stage.linked(_some_ways(stage, random), link):
         yield
 
 
@@ -148,7 +148,7 @@ def lossy(stage: Stage, random: Random) -> Iterator[None]:
         reorder=random.choice((0.0, 0.1, 0.3)),
         duplicate=random.choice((0.0, 0.05, 0.2)),
     )
-    with _links(stage, _some_ways(stage, random), link):
+    with stage.linked(_some_ways(stage, random), link):
         yield
 
 
@@ -156,20 +156,8 @@ def lossy(stage: Stage, random: Random) -> Iterator[None]:
 def _isolated(stage: Stage, random: Random, node: str) -> Iterator[None]:
     """From the other nodes; at times from callers as well."""
     callers = random.choice(((), CALLERS[:1], CALLERS))
-    with _links(stage, between([node], [*others(stage.node_ids, node), *callers]), CUT):
+    with stage.linked(between([node], [*others(stage.node_ids, node), *callers]), CUT):
         yield
-
-
-@contextmanager
-def _links(stage: Stage, pairs: Pairs, link: Link) -> Iterator[None]:
-    ways = " ".join(f"{a}>{b}" for a, b in pairs)
-    stage.diary.note("cut" if link.cut else str(link), ways=ways)
-    stage.ground.set_links(pairs, link)
-    try:
-        yield
-    finally:
-        stage.ground.heal()
-        stage.diary.note("network healed")
 
 
 def _shuffled(stage: Stage, random: Random) -> list[str]:

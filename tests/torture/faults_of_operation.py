@@ -17,8 +17,9 @@ from tests.torture.stage import RECOVERY_SECONDS, Stage
 _BALLAST = "ballast"
 _END_SECONDS = 10.0
 _HOUR = 3_600.0
-# Half of what outcomes are remembered for, less an hour: see "Log time is wall time" in
-# docs/guarantees.md. Clocks that are further apart may make a late retry a new request.
+# Half of what outcomes are surely remembered for, less an hour: see "Log time is exact" and
+# "Recognition for ever" in docs/guarantees.md. Any clock may step here, and log time is what a
+# majority shows: if they step further, a late retry may be a new request.
 _CLOCK_STEP_MAX = 11 * _HOUR
 _WIPE_AND_REJOIN = ("--wipe-and-rejoin", "--yes")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
@@ -28,14 +28,6 @@ def kill_leader(stage: Stage, random: Random) -> Iterator[None]:
 def kill_node(stage: Stage, random: Random) -> Iterator[None]:
     node = stage.any_node(random)
     stage.kill(node)
-    yield
-    stage.bring_back(node)
-
-
-@contextmanager
-def kill_group(stage: Stage, random: Random) -> Iterator[None]:
-    node = stage.any_node(random)
-    stage.kill(node, group=True)
     yield
     stage.bring_back(node)
 
@@ -81,20 +73,20 @@ def kill_again(stage: Stage, random: Random) -> Iterator[None]:
 
 @contextmanager
 def pause_node(stage: Stage, random: Random) -> Iterator[None]:
-    with _paused(stage, [stage.any_node(random)]):
+    with stage.paused([stage.any_node(random)]):
         yield
 
 
 @contextmanager
 def pause_leader(stage: Stage, random: Random) -> Iterator[None]:
-    with _paused(stage, [stage.leader(random)]):
+    with stage.paused([stage.leader(random)]):
         yield
 
 
 @contextmanager
 def pause_majority(stage: Stage, random: Random) -> Iterator[None]:
     nodes = random.sample(stage.node_ids, len(stage.node_ids) // 2 + 1)
-    with _paused(stage, [node for node in nodes if node not in stage.down]):
+    with stage.paused([node for node in nodes if node not in stage.down]):
         yield
 
 
@@ -102,7 +94,7 @@ def pause_majority(stage: Stage, random: Random) -> Iterator[None]:
 def short_pauses(stage: Stage, random: Random) -> Iterator[None]:
     """Of whoever leads, shorter than an election timeout, one after the other."""
     for _ in range(random.randint(3, 8)):
-        with _paused(stage, [stage.leader(random)]):
+        with stage.paused([stage.leader(random)]):
             time.sleep(random.uniform(*_SHORT_SECONDS))
         time.sleep(random.uniform(*_BETWEEN_SECONDS))
     yield
@@ -119,17 +111,3 @@ def rolling_restart(stage: Stage, random: Random) -> Iterator[None]:
         stage.bring_back(node)
         stage.give_time(node, 10.0 if patient else random.uniform(0.5, 2.0))
     yield
-
-
-@contextmanager
-def _paused(stage: Stage, nodes: Iterable[str]) -> Iterator[None]:
-    held = [node for node in nodes if stage.cluster.process(node).pid is not None]
-    stage.diary.note("SIGSTOP", nodes=held)
-    try:
-        for node in held:
-            stage.cluster.pause(node)
-        yield
-    finally:
-        stage.diary.note("SIGCONT", nodes=held)
-        for node in held:
-            stage.cluster.resume(node)

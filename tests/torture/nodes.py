@@ -7,9 +7,7 @@ the main thread only, for they end with the thread that started them (`enter`).
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +19,6 @@ from namestore.localcluster.configuration import Settings
 from namestore.localcluster.directory import ClusterDirectory
 from namestore.localcluster.node_process import NodeProcess
 from tests.torture.grounds import Ground
-
-_GONE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -115,14 +111,6 @@ class TortureCluster(LocalCluster):
             if self.process(node_id).pid is None:
                 self._mine[node_id] = self._made(node_id)
                 self.start(node_id)
-
-    def kill_group(self, node_id: str) -> None:
-        """SIGKILL for the whole process group of a node, if it runs."""
-        process = self.process(node_id)
-        pid = process.pid
-        if pid is not None:
-            os.killpg(pid, signal.SIGKILL)  # a node leads its own group: `NodeProcess.start`
-        process.wait_gone(_GONE_SECONDS)
 
     def _made(self, node_id: str, *options: str) -> NodeProcess:
         command = (*self.ground.command(node_id), *self.module, "server", *options)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +22,7 @@ from tests.support.linearizability import Violation
 from tests.torture.grounds import Ground
 from tests.torture.nodes import TortureCluster
 from tests.torture.watch import Down, Watch
+from tests.torture.wires import Link
 
 RECOVERY_SECONDS = 60.0
 _STOP_SECONDS = 8.0
@@ -68,6 +70,8 @@ class Stage:
         self.diary = diary
         self.down = Down()
         self.watch = Watch(cluster, self.down)
+        self._held: Counter[str] = Counter()
+        self._linked: list[tuple[Sequence[tuple[str, str]], Link]] = []
 
     @property
     def node_ids(self) -> tuple[str, ...]:
@@ -86,14 +90,11 @@ class Stage:
         fallback = self.any_node(random)
         return self.watch.leader or fallback
 
-    def kill(self, node_id: str, *, group: bool = False) -> None:
-        """SIGKILL, for the process or its whole group."""
+    def kill(self, node_id: str) -> None:
+        """SIGKILL. A node is one process, alone in its group: there is nobody else to kill."""
         self.down.add(node_id)
-        self.diary.note("kill -9", node=node_id, group=group)
-        if group:
-            self.cluster.kill_group(node_id)
-        else:
-            self.cluster.kill(node_id)
+        self.diary.note("kill -9", node=node_id)
+        self.cluster.kill(node_id)
 
     def stop(self, node_id: str) -> None:
         """SIGTERM, and SIGKILL for what does not end of it in its time."""
@@ -111,6 +112,41 @@ class Stage:
             self.diary.note("start", node=node_id)
             self.cluster.start_plainly(node_id)
             self.down.discard(node_id)
+
+    @contextmanager
+    def paused(self, nodes: Iterable[str]) -> Iterator[None]:
+        """SIGSTOP for those that run, while it lasts; who is held by others stays held."""
+        held = [node for node in nodes if self.cluster.process(node).pid is not None]
+        self.diary.note("SIGSTOP", nodes=held)
+        self._held.update(held)
+        try:
+            for node in held:
+                self.cluster.pause(node)
+            yield
+        finally:
+            self._held.subtract(held)
+            free = [node for node in held if not self._held[node]]
+            self.diary.note("SIGCONT", nodes=free)
+            for node in free:
+                self.cluster.resume(node)
+
+    @contextmanager
+    def linked(self, pairs: Sequence[tuple[str, str]], link: Link) -> Iterator[None]:
+        """These ways are like that while it lasts; what others have set on theirs stays set."""
+        self.diary.note(
+            "cut" if link.cut else str(link), ways=" ".join(f"{a}>{b}" for a, b in pairs)
+        )
+        mine = (pairs, link)
+        self._linked.append(mine)
+        self.ground.set_links(pairs, link)
+        try:
+            yield
+        finally:
+            self._linked = [each for each in self._linked if each is not mine]
+            self.ground.heal()
+            for each in self._linked:
+                self.ground.set_links(*each)
+            self.diary.note("network broken as before" if self._linked else "network healed")
 
     def wait_until_serving(self) -> None:
         """Raises `Violation` when not all nodes serve in good time, though nothing is broken."""

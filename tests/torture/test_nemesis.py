@@ -57,6 +57,12 @@ def test_faults_that_exclude_each_other_do_not_meet() -> None:
         assert held == sorted(held)
 
 
+def test_faults_differ() -> None:
+    """No two names for the same thing."""
+    assert len({fault.kind for fault in FAULTS}) == len(FAULTS)
+    assert len({fault.act for fault in FAULTS}) == len(FAULTS)
+
+
 def test_without_namespaces_the_part_that_works_is_drawn(tmp_path: Path) -> None:
     """Kills, pauses, partitions, clocks and members; not what a proxy cannot do."""
     ground = Loopback(tmp_path, ["n1", "n2", "n3"])
