@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import NoReturn
 
 import click
@@ -65,6 +66,7 @@ for _command in (
 def main() -> None:
     """The entry point of the console script."""
     occupy_closed_descriptors()
+    sys.unraisablehook = _interrupted_aside
     try:
         _run()
     except KeyboardInterrupt:  # a second one, while the first was being answered
@@ -78,6 +80,13 @@ def _run() -> None:
         if ended.code == INTERRUPTED:
             _leave()
         raise
+
+
+def _interrupted_aside(dropped: sys.UnraisableHookArgs) -> None:
+    """An interrupt that met a destructor would be printed and dropped: it ends the process, too."""
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        _leave()
+    sys.__unraisablehook__(dropped)
 
 
 def _leave() -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Any, NoReturn
 
 import pytest
@@ -25,6 +26,7 @@ def codes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(program, "end_process", end)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     return ended
 
 
@@ -60,6 +62,34 @@ def test_second_interrupt_meets_the_end_of_the_first(
     monkeypatch.setattr(signal, "signal", ignore)
     with pytest.raises(Ended):
         program.main()
+    assert codes == [130]
+
+
+class Doomed:
+    """Its destructor is where the interrupt comes."""
+
+    def __init__(self, interrupt: BaseException) -> None:
+        self.interrupt = interrupt
+
+    def __del__(self) -> None:
+        raise self.interrupt
+
+
+def test_an_interrupt_in_a_destructor_ends_the_process(
+    codes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would print it with a traceback, and go on."""
+    dropped: list[object] = []
+    monkeypatch.setattr(sys, "__unraisablehook__", dropped.append)
+
+    def run(*_: Any) -> None:
+        Doomed(KeyboardInterrupt())
+        assert codes == [130]
+        Doomed(ValueError())
+        assert len(dropped) == 1
+
+    monkeypatch.setattr(program.cli, "main", run)
+    program.main()
     assert codes == [130]
 
 
