@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from namestore.core.commands import (
     IndexNames,
     marks,
 )
-from namestore.core.deciding.remembering import recall
+from namestore.core.deciding.remembering import told_before
 from namestore.core.events import CHUNK_EVENTS_MAX, Event, Holding, decode_events, decode_holding
 from namestore.core.limits import BATCH_REQUESTS_MAX
 from namestore.core.namespaces import NamespaceState, decode_namespace
@@ -221,14 +222,19 @@ def decided_before(view: Picture, command: Command) -> Decision | None:
     if isinstance(command, (Expire, IndexNames)):
         return None
     (known,) = view.get_many([st.outcome_key(command.request_id)])
-    if known is None:
-        return None
     told: Decision | None = None
     for its_mark in marks(command):
-        told = recall(known, command, its_mark, view.meta.revision)
-        if told[0].verdict is not Verdict.REQUEST_ID_REUSED:
+        told = told_before(
+            known, command, its_mark, partial(_stored, view), view.meta.revision, view.meta.time_ms
+        )
+        if told is None or told[0].verdict is not Verdict.REQUEST_ID_REUSED:
             break
     return told
+
+
+def _stored(view: Picture, name: str) -> Record | None:
+    (data,) = view.get_many([st.name_key(name)])
+    return None if data is None else decode_record(name, data)
 
 
 def _left_of(view: Picture, name: str) -> HeldBack | None:

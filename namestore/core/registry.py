@@ -4,8 +4,8 @@ Invariants kept here and under `namestore.core.deciding`:
 
 * One holding per name: a name is granted only where no record stands that has not expired.
 * One request per holding: a request that was decided before gets the decision it got, for at least
-  24 hours of log time; a granted one for as long as its holding lasts. A late duplicate of a
-  request whose effect was undone since changes nothing.
+  24 hours of log time; a granted one for as long as its holding lasts, and as long after that. A
+  late duplicate of a request whose effect was undone since changes nothing.
 * Total: every entry that can be decoded is decided; deciding raises nothing.
 * `revision` grows by one per change, in order, and every change has its event.
 """
@@ -43,8 +43,14 @@ from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.state import StateMeta, StateReader
 from namestore.errors import InvariantViolation
 
+# What is not decided of a request, but of the attempt.
+_FORGOTTEN = (Verdict.POLICY_CHANGED, Verdict.REQUEST_ID_REUSED)
+_FORGOTTEN_BEFORE = (Verdict.POLICY_CHANGED,)
+
 # From this version of log entries on the registry has a feed of its changes.
 _FEED_SINCE = 2
+# From this one on a register that is granted is remembered by its record.
+_RECORDS_REMEMBER_SINCE = 3
 
 
 class Applied:
@@ -86,14 +92,20 @@ def apply_entry(
         MalformedCommand: A command that should never have got into the log.
     """
     _check_place(meta, index, term)
-    tells = entry.version >= _FEED_SINCE
-    step = Step(state, meta, index, entry.time_ms, tells=tells)
+    step = Step(
+        state,
+        meta,
+        index,
+        entry.time_ms,
+        tells=entry.version >= _FEED_SINCE,
+        records_remember=entry.version >= _RECORDS_REMEMBER_SINCE,
+    )
     asked = plain.read_commands(entry.commands)
     read_ahead(step, asked)
     told: list[Told] = []
     while plain.grant(step, asked, told) < len(asked):
         item = asked[len(told)]
-        command = command_of(item[3]) if isinstance(item, tuple) else item
+        command = command_of(item[2]) if isinstance(item, tuple) else item
         told.append(_decide(step, command, entry.commands[len(told)]))
     moved = _finish(step, term)
     return Applied(step.changes, moved, partial(plain.decisions, told, asked, step.time_ms))
@@ -122,11 +134,16 @@ def _decide(step: Step, command: Command, data: bytes) -> Decision:
     if isinstance(command, (Expire, IndexNames)):  # harmless when they come twice
         return _decide_again(step, command)
     own_mark, place = mark(command, data), st.outcome_key(command.request_id)
-    known = step.get(place)
-    if known is not None:
-        return remembering.recall(known, command, own_mark, step.revision)
+    record_of = step.record if step.records_remember else None
+    told = remembering.told_before(
+        step.get(place), command, own_mark, record_of, step.revision, step.time_ms
+    )
+    if told is not None:
+        return told
     decision, granted = _decide_anew(step, command)
-    if decision[0].verdict is not Verdict.POLICY_CHANGED:
+    if step.records_remember and granted and type(command) is Register:
+        return decision
+    if decision[0].verdict not in (_FORGOTTEN if step.records_remember else _FORGOTTEN_BEFORE):
         value = remembering.remembered(own_mark, step.time_ms, decision, granted=granted)
         step.put(place, value)
         step.remembered.append(command.request_id)

@@ -4,7 +4,7 @@
 |-------------------------------------------|-----------------------------------------------------|
 | `m`                                       | `StateMeta`                                         |
 | `n` + canonical name                      | record, see `namestore.core.records`                |
-| `o` + request_id                          | mark of the command, and what was decided           |
+| `o` + request_id, unless its record says  | mark of the command, and what was decided           |
 | `t` + time (8 bytes) + index (8)          | the request_ids whose outcomes were stored then     |
 | `k` + kind (1) + namespace + `:` + key    | canonical name that has this unique key             |
 | `b` + canonical name                      | what is left of it, see `HeldBack`                  |

@@ -168,7 +168,8 @@ CASES: dict[str, Any] = {
     "command-1-keep-events": KeepEvents(b"request-13", 1000, 3_600_000),
     "entry-1-empty": Entry(0, (), 1),
     "entry-1-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 1),
-    "entry-2-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
+    "entry-2-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 2),
+    "entry-3-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
     "record-2-reserved": _RESERVED,
     "event-1-registered": Event(300, EventKind.REGISTERED, 1 << 40, "user:zoé", _HELD),
     "event-1-renamed": Event(300, EventKind.RENAMED, 1 << 40, "user:zoé", _HELD, "user:a"),
@@ -243,7 +244,18 @@ def _known_state() -> RegistryDriver:
 
 def _second_life() -> RegistryDriver:
     """As above, with what the second version of log entries brought."""
-    registry = RegistryDriver()
+    return _life_with_policies(RegistryDriver(entry_version=2))
+
+
+def _third_life() -> RegistryDriver:
+    """As above, and a release whose register the record had remembered; a retry of each."""
+    registry = _life_with_policies(RegistryDriver(entry_version=3))
+    registry.apply(register("rb", "post:b"), register("rc", "post:c"), release("rd", "post:b"))
+    registry.apply(register("rb", "post:b"), register("rc", "post:c"), release("rc", "post:c"))
+    return registry
+
+
+def _life_with_policies(registry: RegistryDriver) -> RegistryDriver:
     policy = Policy(
         look_alikes=True,
         hold_back=HoldBack.fixed(3600),
@@ -270,7 +282,7 @@ def _second_life() -> RegistryDriver:
     return registry
 
 
-LIVES = {1: _known_state, 2: _second_life}
+LIVES = {1: _known_state, 2: _second_life, 3: _third_life}
 
 
 def _state_lines(registry: RegistryDriver) -> str:

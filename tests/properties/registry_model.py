@@ -83,11 +83,12 @@ class Answer(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """A request that was answered."""
+    """A request that was answered. `ended`: by a grant, whose holding is over since that time."""
 
     asked: object
     answers: list[Answer]
     time_ms: int
+    ended: Holding | None = None
 
 
 class Told(NamedTuple):
@@ -109,7 +110,10 @@ class RegistryModel:
         # Who was the last to have a key. It means something while he holds, or is waited for.
         self.keys: dict[tuple[str, int, str], list[str]] = {}
         self.keys_of: dict[str, Keys] = {}
+        # Requests but those that were granted a name simply, and hold it: these have it.
         self.memory: dict[bytes, Memory] = {}
+        # Holdings, by their revision, that were handed over.
+        self.handed_over: set[int] = set()
         self.told: list[Told] = []
         self.past: dict[str, list[tuple[str, int, int]]] = {}
         self.since: dict[str, int] = {}
@@ -151,15 +155,55 @@ class RegistryModel:
             return [self._expire(item) for item in command.items]
         if isinstance(command, IndexNames):
             return [self._index(command)]
-        known = self.memory.get(command.request_id)
+        known = self._known(command)
         if known is not None:
-            if known.asked == asked(command):
-                return known.answers
-            return [Answer("REQUEST_ID_REUSED", self.revision)] * _count(command)
+            return known
+        simple = isinstance(command, Register) and self._is_simple(command.wanted)
         answers = self._decide_anew(command)
-        if answers[0].verdict != "POLICY_CHANGED":
-            self.memory[command.request_id] = Memory(asked(command), answers, self.time_ms)
+        if answers[0].verdict in ("POLICY_CHANGED", "REQUEST_ID_REUSED"):
+            return answers
+        if simple and answers[0].verdict == "GRANTED":
+            return answers  # the holding remembers
+        self.memory[command.request_id] = Memory(asked(command), answers, self.time_ms)
         return answers
+
+    def _known(self, command: Command) -> list[Answer] | None:
+        """What a request was told before."""
+        reused = [Answer("REQUEST_ID_REUSED", self.revision)] * _count(command)
+        known, told = self.memory.get(command.request_id), None
+        if known is not None and known.ended is None:
+            told = known.answers if known.asked == asked(command) else reused
+        elif known is not None and not isinstance(command, Rename | RegisterAll):
+            told = reused
+            if isinstance(command, Register) and known.ended is not None:
+                told = [self._again(command.wanted, known.ended)]
+        if isinstance(command, Register) and (told is None or told[0].verdict == reused[0].verdict):
+            for name in (command.wanted.display_name, command.wanted.name):
+                holding = self.holds(name)
+                if holding is not None and holding.request_id == command.request_id:
+                    return [self._again(command.wanted, holding)]
+        return told
+
+    def _again(self, wanted: Wanted, holding: Holding) -> Answer:
+        """To who was granted it; what was changed since is not known as it was asked for."""
+        changed = holding.changed != holding.revision
+        as_asked = (
+            holding.name in (wanted.name, wanted.display_name)
+            and wanted.display_name == holding.display_name
+            and (wanted.owner == holding.owner or holding.revision in self.handed_over)
+            and (changed or wanted.payload == holding.payload)
+        )
+        if not as_asked:
+            return self._say("REQUEST_ID_REUSED")
+        if changed:
+            holding = holding._replace(
+                owner=wanted.owner, payload=wanted.payload, changed=holding.revision, expire_ms=0
+            )
+        return Answer("GRANTED", holding.revision, holding)
+
+    def _is_simple(self, wanted: Wanted) -> bool:
+        space = self.space(wanted.name)
+        return wanted.ttl_ms is None and not space.version and not space.pending_version
 
     def _decide_anew(self, command: Command) -> list[Answer]:
         match command:
@@ -243,7 +287,7 @@ class RegistryModel:
         return self._say("GRANTED", self._begin(holding, "REGISTERED"))
 
     def _change(self, command: Release | Confirm | Update) -> Answer:
-        old = self._held(command.name, command.owner, command.create_revision)
+        old = self._held(command, command.name)
         if isinstance(old, Answer):
             return old
         match command:
@@ -261,6 +305,7 @@ class RegistryModel:
                         return refused
                     self._note_past(old)
                     new = new._replace(owner=new_owner)
+                    self.handed_over.add(new.revision)
                     self.since[name] = self.time_ms
                     return self._say("UPDATED", self._replace(new, "HANDED_OVER"))
                 if new != old:
@@ -276,7 +321,7 @@ class RegistryModel:
             if (there.owner, there.display_name) != (owner, command.display_name):
                 return self._say("REQUEST_ID_REUSED")
             return self._say("RENAMED", there)
-        old = self._held(from_name, owner, command.create_revision)
+        old = self._held(command, from_name)
         if isinstance(old, Answer):
             return old
         found = (
@@ -408,11 +453,13 @@ class RegistryModel:
         has = sum(n.startswith(namespace) and h.owner == owner for n, h in self.held.items())
         return self._say("OWNER_LIMIT") if most and has + more >= most else None
 
-    def _held(self, name: str, owner: str, fence: int) -> Holding | Answer:
-        holding = self.standing(name)
+    def _held(self, command: Release | Confirm | Update | Rename, name: str) -> Holding | Answer:
+        holding, fence = self.standing(name), command.create_revision
         if holding is None:
             return self._say("NAME_NOT_FOUND")
-        if holding.owner != owner:
+        if holding.request_id == command.request_id:
+            return self._say("REQUEST_ID_REUSED")
+        if holding.owner != command.owner:
             return self._say("NOT_OWNER", holding)
         if fence and fence != holding.revision:
             return self._say("STALE_FENCE", holding)
@@ -433,6 +480,8 @@ class RegistryModel:
     def _end(self, holding: Holding, kind: str, to_name: str = "") -> None:
         name, policy = holding.name, self.space(holding.name).in_force
         del self.held[name]
+        if holding.request_id not in self.memory:
+            self.memory[holding.request_id] = Memory(None, [], self.time_ms, holding)
         self._note_past(holding)
         self._tell(kind, name, to_name, holding.owner)
         period_ms = policy.hold_back.period_ms(self.time_ms - holding.time_ms)

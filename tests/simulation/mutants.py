@@ -57,6 +57,7 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     members.EntriesUnchecked,
     names.ExpiresByOwnClock,
     names.BelievesOneClock,
+    names.EndsForgetRequests,
     names.ConfirmIgnored,
     names.ReadsExpired,
     names.ReservationsBurn,

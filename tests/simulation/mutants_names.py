@@ -60,6 +60,12 @@ class StandsUntilClocksComeUp(Planted):
     replaced = ((LogTime, "applied", lambda log_time, time_ms: None),)
 
 
+class EndsForgetRequests(Planted):
+    """A name that is given back takes with it the memory of the request that was granted it."""
+
+    replaced = ((holdings, "_remember_request", lambda step, record: None),)
+
+
 def _unconfirmed(step: Any, command: core.Confirm) -> Any:
     record = changing._held(step, command.name, command.owner, command.create_revision)
     if not isinstance(record, Record):

@@ -1,7 +1,8 @@
 """One log entry: the leader's clock, and the commands that were waiting.
 
-Version 2 has the fields of version 1. Its number says that the node that made it writes the change
-feed while it applies, which a node that only knows version 1 would not.
+All versions have the same fields. Their number says how they are applied, by all nodes alike: from
+version 2 on with a feed of changes; from version 3 on a register that is granted is remembered by
+the record of its name, and no more in the outcome table.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from namestore.core.packing import pack, unpack_fields
 from namestore.core.value import value
 from namestore.errors import InvariantViolation
 
-ENTRY_VERSION = 2
-_VERSIONS = (1, ENTRY_VERSION)
+ENTRY_VERSION = 3
+_VERSIONS = (1, 2, ENTRY_VERSION)
 
 
 @value
@@ -24,7 +25,7 @@ class Entry:
     Attributes:
         time_ms: The leader's clock when it proposed, milliseconds since the epoch.
         commands: Encoded commands, decided in this order.
-        version: How it is to be applied; 1: by a registry without a feed of its changes.
+        version: How it is to be applied; see above.
     """
 
     time_ms: int

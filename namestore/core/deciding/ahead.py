@@ -45,7 +45,7 @@ def read_ahead(step: Step, asked: Sequence[Plain | Command]) -> None:
 def _names(command: Plain | Command) -> Iterator[str]:
     match command:
         case tuple():
-            yield command[3][2]
+            yield command[2][2]
         case Register(_, wanted):
             yield wanted.name
         case RegisterAll(_, many):

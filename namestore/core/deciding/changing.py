@@ -20,7 +20,7 @@ from namestore.core.records import Record
 
 def release(step: Step, command: Release) -> Outcome:
     """Gives a name back."""
-    record = _held(step, command.name, command.owner, command.create_revision)
+    record = _held(step, command, command.name)
     if isinstance(record, Outcome):
         return record
     end(step, record, EventKind.RELEASED)
@@ -29,7 +29,7 @@ def release(step: Step, command: Release) -> Outcome:
 
 def confirm(step: Step, command: Confirm) -> Outcome:
     """Makes a reservation permanent."""
-    record = _held(step, command.name, command.owner, command.create_revision)
+    record = _held(step, command, command.name)
     if isinstance(record, Outcome):
         return record
     if record.expire_time_ms:
@@ -41,7 +41,7 @@ def confirm(step: Step, command: Confirm) -> Outcome:
 
 def update(step: Step, command: Update) -> Outcome:
     """Changes payload or owner; asking for what is already so changes nothing."""
-    old = _held(step, command.name, command.owner, command.create_revision)
+    old = _held(step, command, command.name)
     if isinstance(old, Outcome):
         return old
     new = old
@@ -71,7 +71,7 @@ def rename(step: Step, command: Rename) -> Outcome:
     done = _renamed_before(step, command)
     if done is not None:
         return done
-    old = _held(step, command.from_name, command.owner, command.create_revision)
+    old = _held(step, command, command.from_name)
     if isinstance(old, Outcome):
         return old
     obstacle = _obstacle_to_rename(step, command)
@@ -114,14 +114,16 @@ def expire(step: Step, command: Expire) -> Decision:
     return tuple(outcomes)
 
 
-def _held(step: Step, name: str, owner: str, fence: int) -> Record | Outcome:
-    """The record that this owner may change, or why he may not."""
+def _held(step: Step, command: Release | Confirm | Update | Rename, name: str) -> Record | Outcome:
+    """The record that the command may change, or why it may not."""
     record = standing(step, name)
     if record is None:
         return Outcome(Verdict.NAME_NOT_FOUND, step.revision)
-    if record.owner != owner:
+    if step.records_remember and record.request_id == command.request_id:
+        return Outcome(Verdict.REQUEST_ID_REUSED, step.revision)
+    if record.owner != command.owner:
         return obstacles.seen(record, Verdict.NOT_OWNER, step)
-    if fence not in (0, record.create_revision):
+    if command.create_revision not in (0, record.create_revision):
         return obstacles.seen(record, Verdict.STALE_FENCE, step)
     return record
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from namestore.core import state as st
 from namestore.core.commands import UniqueKey
+from namestore.core.deciding.recognising import of_ended
 from namestore.core.deciding.step import Step
 from namestore.core.events import ENDS_HOLDING, EventKind, Holding, encode_holding
 from namestore.core.namespaces import namespace_of
@@ -69,10 +70,19 @@ def end(
     name = record.name
     step.put(st.name_key(name), None)
     step.name_count -= 1
+    _remember_request(step, record)
     _leave_indexes(step, record)
     _keep_holding(step, record, kind, step.tell(kind, name, encode_record(record), to_name))
     if step.has_policies or record.keys:
         _hold_back(step, record, to_name, to_revision)
+
+
+def _remember_request(step: Step, record: Record) -> None:
+    """The record did until now."""
+    place = st.outcome_key(record.request_id)
+    if step.records_remember and step.get(place) is None:
+        step.put(place, of_ended(record, step.time_ms))
+        step.remembered.append(record.request_id)
 
 
 def change(step: Step, old: Record, new: Record, kind: EventKind) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from namestore.core import state as st
-from namestore.core.commands import Command, fingerprint
+from namestore.core.commands import Command
 from namestore.core.commands.decoding import command_of, read_fields
 from namestore.core.commands.kinds import PlainFields, is_plain
 from namestore.core.deciding.step import Step
@@ -23,9 +23,9 @@ from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.packing import packer
 from namestore.core.records import PLAIN_FORMAT, Record
 
-# Where its outcome is kept, where its name is, the command, and its fields. No class: one of these
-# is made for every name on every node.
-Plain = tuple[bytes, bytes, bytes, PlainFields]
+# Where its outcome would be kept, where its name is, and its fields. No class: one of these is made
+# for every name on every node.
+Plain = tuple[bytes, bytes, PlainFields]
 # A revision: granted plainly, under that. Values are made of it only where somebody waits.
 Told = int | Decision
 
@@ -41,7 +41,7 @@ def read_commands(commands: Sequence[bytes]) -> list[Plain | Command]:
         fields = read_fields(data)
         if is_plain(fields):
             outcome_key = st.OUTCOME_PREFIX + fields[1]
-            read.append((outcome_key, st.NAME_PREFIX + fields[2].encode(), data, fields))
+            read.append((outcome_key, st.NAME_PREFIX + fields[2].encode(), fields))
         else:
             read.append(command_of(fields))
     return read
@@ -50,8 +50,7 @@ def read_commands(commands: Sequence[bytes]) -> list[Plain | Command]:
 def grant(step: Step, asked: Sequence[Plain | Command], told: list[Told]) -> int:
     """Grants the next plain registers, up to the first that something is in the way of.
 
-    The bytes are those of `encode_record` and `remembering.remembered`. Returns how many commands
-    are decided by now.
+    The bytes are those of `encode_record`. Returns how many commands are decided by now.
 
     Args:
         step: The entry being decided; it has read where their outcomes and names are kept.
@@ -60,15 +59,17 @@ def grant(step: Step, asked: Sequence[Plain | Command], told: list[Told]) -> int
     """
     if len(told) == len(asked) or not isinstance(asked[len(told)], tuple):
         return len(told)
+    if not step.records_remember:  # an old entry, and there is more to write
+        return len(told)
     pack = packer()
     known, changes = step.known, step.changes
-    remember, tell = step.remembered.append, step.happened.append
+    tell = step.happened.append
     revision, time_ms, tells = step.revision, step.time_ms, step.tells
     has_policies = step.has_policies
     for item in islice(asked, len(told), None):
         if not isinstance(item, tuple):
             break
-        outcome_key, name_key, data, (_, request_id, name, shown, owner, payload) = item
+        outcome_key, name_key, (_, request_id, name, shown, owner, payload) = item
         if known[outcome_key] is not None or known[name_key] is not None:
             break
         if has_policies and step.space_of(name).judges:
@@ -76,10 +77,7 @@ def grant(step: Step, asked: Sequence[Plain | Command], told: list[Told]) -> int
         revision += 1
         shown = "" if shown == name else shown
         record = pack((PLAIN_FORMAT, shown, owner, payload, request_id, revision, 0, time_ms))
-        outcome = pack((fingerprint(data), time_ms, revision))
         known[name_key] = changes[name_key] = record
-        known[outcome_key] = changes[outcome_key] = outcome
-        remember(request_id)
         if tells:
             tell((EventKind.REGISTERED, name, record))
         told.append(revision)
@@ -103,7 +101,7 @@ def decisions(
         if isinstance(became, tuple):
             made.append(became)
         elif isinstance(item, tuple):
-            made.append(_granted(item[3], became, time_ms))
+            made.append(_granted(item[2], became, time_ms))
     return made
 
 

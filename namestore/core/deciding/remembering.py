@@ -8,29 +8,51 @@ Invariant: what is remembered is listed under the time it was decided, so that i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from namestore.core import state as st
-from namestore.core.commands import Command, Expire, Register, RegisterAll, Wanted
+from namestore.core.commands import Command, Expire, Register, RegisterAll, Rename, Wanted
+from namestore.core.deciding.recognising import BY_RECORD, again, by_holding
 from namestore.core.deciding.registering import granted_record
 from namestore.core.namespaces import NamespaceState
 from namestore.core.outcomes import Decision, Outcome, Verdict, decode_decision, encode_decision
 from namestore.core.packing import check_types, pack, unpack_fields
+from namestore.core.records import Record
 from namestore.errors import InvariantViolation
 
 _NO_NAMESPACE = NamespaceState()
 
 
-def recall(known: bytes, command: Command, mark: bytes, revision: int) -> Decision:
-    """What was decided of a request before.
+def told_before(
+    known: bytes | None,
+    command: Command,
+    mark: bytes,
+    record_of: Callable[[str], Record | None] | None,
+    revision: int,
+    time_ms: int,
+) -> Decision | None:
+    """What a request was told, by the outcome table and by the name it holds; None: nothing yet.
 
     Args:
-        known: What `remembered` made.
+        known: What the table has of its request_id: made by `remembered`, or by `of_ended`.
         command: As it comes now; it may be judged otherwise than it was then.
         mark: Of what it asks for.
+        record_of: What is stored under a canonical name; None: records remember nothing.
         revision: Of the registry, now.
+        time_ms: The log's time, now.
     """
+    told = None if known is None else _recall(known, command, mark, revision)
+    unknown = told is None or told[0].verdict is Verdict.REQUEST_ID_REUSED
+    if unknown and type(command) is Register and record_of is not None:
+        return by_holding(command, record_of, revision, time_ms) or told
+    return told
+
+
+def _recall(known: bytes, command: Command, mark: bytes, revision: int) -> Decision | None:
     stored_mark, time_ms, first_revision, *rest = _remembered_fields(known)
+    if stored_mark == BY_RECORD:
+        return _recall_ended(decode_decision(rest[0])[0], command, revision)
     if stored_mark != mark:
         return (Outcome(Verdict.REQUEST_ID_REUSED, revision),) * names_in(command)
     if rest:
@@ -52,6 +74,17 @@ def recall(known: bytes, command: Command, mark: bytes, revision: int) -> Decisi
         )
         for place, wanted in enumerate(many)
     )
+
+
+def _recall_ended(ended: Outcome, command: Command, revision: int) -> Decision | None:
+    """What a request is told whose holding has ended."""
+    if ended.record is None:
+        raise InvariantViolation("a holding that ended is remembered without its record")
+    if type(command) is Register:
+        return again(command.wanted, ended.record, revision)
+    if type(command) in (Rename, RegisterAll):
+        return None  # it may have been this one, and is forgotten by now
+    return (Outcome(Verdict.REQUEST_ID_REUSED, revision),) * names_in(command)
 
 
 def remembered(mark: bytes, time_ms: int, decision: Decision, *, granted: bool) -> bytes:

@@ -49,12 +49,22 @@ class Step:
         known: What was read, as it is by now: never older than `changes`.
         happened: The events, in the order of their revisions, if any are kept.
         remembered: The request_ids whose outcomes are in `changes`.
+        records_remember: A register that is granted is remembered by its record; see
+            `recognising`. Not by entries of versions before that.
     """
 
     def __init__(
-        self, state: StateReader, meta: StateMeta, index: int, time_ms: int, *, tells: bool
+        self,
+        state: StateReader,
+        meta: StateMeta,
+        index: int,
+        time_ms: int,
+        *,
+        tells: bool,
+        records_remember: bool,
     ) -> None:
         self._state = state
+        self.records_remember = records_remember
         self.meta = meta
         self.index = index
         # Log time never runs backwards, whatever the leaders' clocks do. It begins at 1, because

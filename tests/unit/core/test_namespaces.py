@@ -243,6 +243,10 @@ def test_a_request_is_known_before_it_is_judged() -> None:
     assert reading.decided_before(life.registry.view(), command) is None
     decision = life.registry.decide(command)
     assert reading.decided_before(life.registry.view(), command) == decision
-    other = reading.decided_before(life.registry.view(), register("r", "user:b"))
+    other = reading.decided_before(life.registry.view(), register("r", "user:a", "somebody else"))
+    assert other is not None
+    assert other[0].verdict is Verdict.REQUEST_ID_REUSED
+    life.registry.decide(release("refused", "user:nobody"))
+    other = reading.decided_before(life.registry.view(), register("refused", "user:b"))
     assert other is not None
     assert other[0].verdict is Verdict.REQUEST_ID_REUSED

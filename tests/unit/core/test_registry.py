@@ -119,8 +119,6 @@ def test_commands_of_one_entry_see_each_other(registry: RegistryDriver) -> None:
         register("r1", "user:a", "bob"),
         register("r1", "user:a", "ann", b"other payload"),
         register("r1", "user:a", "ann", b"", "user:A"),
-        register("r1", "user:b", "ann"),
-        register_all("r1", "user:a", owner="ann"),
         release("r1", "user:a", "ann"),
     ),
 )
@@ -137,9 +135,37 @@ def test_request_id_reused_for_something_else_is_refused(
     assert registry.decide(register("r1", "user:a", "ann")) == first
 
 
+def test_request_id_reused_for_another_name_does_not_touch_the_first(
+    registry: RegistryDriver,
+) -> None:
+    """The holding remembers its request, and whoever asks for another name does not meet it: that
+    one may be granted as well. Each is recognised by its name, and none is given to two."""
+    first = registry.decide(register("r1", "user:a", "ann"))
+    second = registry.decide(register("r1", "user:b", "ann"))
+    assert _verdicts(registry.decide(register("r2", "user:b", "bob"))) == ["TAKEN"]
+
+    assert registry.decide(register("r1", "user:a", "ann")) == first
+    assert registry.decide(register("r1", "user:b", "ann")) == second
+    assert registry.decide(register_all("r1", "user:a", owner="ann"))[0].record == first[0].record
+    assert registry.names() == {"user:a", "user:b"}
+
+
+def test_request_id_of_a_refusal_reused_for_another_name_is_refused(
+    registry: RegistryDriver,
+) -> None:
+    """A request that holds nothing is remembered by itself; but what one holds stays its own."""
+    first = registry.decide(register("r1", "user:a", "ann"))
+    registry.decide(register("r2", "user:a", "bob"))
+    registry.decide(register("r3", "user:c", "bob"))
+    assert _verdicts(registry.decide(register("r2", "user:b", "bob"))) == ["REQUEST_ID_REUSED"]
+    assert _verdicts(registry.decide(register("r1", "user:c", "ann"))) == ["TAKEN"]
+
+    assert registry.decide(register("r1", "user:a", "ann")) == first
+
+
 def test_request_id_reused_answers_for_every_name(registry: RegistryDriver) -> None:
     """There is one outcome per name of the command, also when none was looked at."""
-    registry.decide(register("r1", "user:a"))
+    registry.decide(release("r1", "user:a"))
 
     decision = registry.decide(register_all("r1", "user:b", "user:c"))
 
@@ -216,12 +242,12 @@ def test_outcome_is_remembered_for_a_day(registry: RegistryDriver) -> None:
 def test_outcomes_are_forgotten_after_their_time(registry: RegistryDriver) -> None:
     """The table of outcomes shrinks again: old entries' outcomes go, a few with each entry."""
     for number in range(20):
-        registry.decide(register(f"r{number}", f"user:{number}"))
+        registry.decide(release(f"r{number}", f"user:{number}"))
     assert len(registry.remembered()) == 20
 
     registry.pass_hours(26)
     for number in range(5):
-        registry.decide(register(f"s{number}", f"user:s{number}"))
+        registry.decide(release(f"s{number}", f"user:s{number}"))
 
     assert registry.remembered() == {b"s0", b"s1", b"s2", b"s3", b"s4"}
     assert registry.sweep_entries() == 5
@@ -230,9 +256,9 @@ def test_outcomes_are_forgotten_after_their_time(registry: RegistryDriver) -> No
 def test_outcomes_of_time_zero_are_forgotten_too(registry: RegistryDriver) -> None:
     """A leader whose clock reads 0 leaves nothing behind that no sweep would find."""
     registry.clock_ms = 0
-    registry.decide(register("r0", "user:zero"))
+    registry.decide(release("r0", "user:zero"))
     registry.pass_hours(26)
-    registry.decide(register("r1", "user:one"))
+    registry.decide(release("r1", "user:one"))
 
     assert registry.remembered() == {b"r1"}
 
