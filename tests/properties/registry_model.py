@@ -178,10 +178,9 @@ class RegistryModel:
             if isinstance(command, Register) and known.ended is not None:
                 told = [self._again(command.wanted, known.ended)]
         if isinstance(command, Register) and (told is None or told[0].verdict == reused[0].verdict):
-            for name in (command.wanted.display_name, command.wanted.name):
-                holding = self.holds(name)
-                if holding is not None and holding.request_id == command.request_id:
-                    return [self._again(command.wanted, holding)]
+            holding = self.holds(command.wanted.name)
+            if holding is not None and holding.request_id == command.request_id:
+                return [self._again(command.wanted, holding)]
         return told
 
     def _again(self, wanted: Wanted, holding: Holding) -> Answer:

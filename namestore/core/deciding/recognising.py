@@ -27,21 +27,16 @@ def by_holding(
     """What a register was told that holds its name by now; None: it holds none.
 
     Args:
-        command: As it comes now; it may be judged otherwise than it was then.
+        command: As it comes now; it may be judged otherwise than it was then, but no policy comes
+            over a name that it would spell otherwise.
         record_of: What is stored under a canonical name.
         revision: Of the registry, now.
         time_ms: The log's time, now.
     """
-    wanted = command.wanted
-    for name in dict.fromkeys((_shown(wanted), wanted.name)):
-        record = record_of(name)
-        if (
-            record is not None
-            and record.request_id == command.request_id
-            and not record.has_expired(time_ms)
-        ):
-            return again(wanted, record, revision)
-    return None
+    record = record_of(command.wanted.name)
+    if record is None or record.request_id != command.request_id or record.has_expired(time_ms):
+        return None
+    return again(command.wanted, record, revision)
 
 
 def again(wanted: Wanted, record: Record, revision: int) -> Decision:

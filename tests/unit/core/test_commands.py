@@ -8,6 +8,7 @@ import msgpack
 import pytest
 
 from namestore.core.commands import (
+    ENTRY_VERSION,
     AbandonPolicy,
     Command,
     Confirm,
@@ -263,7 +264,7 @@ def test_encode_entry_refuses_what_decode_would_not_take(entry: Entry) -> None:
     ("data", "words"),
     (
         (b"", "version None"),
-        (b"\x03\x92\x01\x90", "version 3"),
+        (bytes((ENTRY_VERSION + 1,)) + b"\x92\x01\x90", f"version {ENTRY_VERSION + 1}"),
         (b"\x01", "cannot be read"),
         (b"\x01\xc1", "cannot be read"),
         (b"\x01\x92\x01", "cannot be read"),

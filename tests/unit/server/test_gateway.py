@@ -51,6 +51,7 @@ async def test_register_grants_once_and_knows_the_retry(gateway: Gateway) -> Non
 
 async def test_register_refuses_a_reused_request_id(gateway: Gateway) -> None:
     """Another request under an old id is neither the old one nor a new one."""
+    await gateway.register(wish("user:a"), WAIT)
     await gateway.register(wish("user:a", request_id=b"r"), WAIT)
     with pytest.raises(errors.InvalidRequest, match="different request") as caught:
         await gateway.register(wish("user:b", request_id=b"r"), WAIT)
