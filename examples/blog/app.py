@@ -137,7 +137,8 @@ def _key(
     """The client's key, or one drawn here. Every answer carries it: any request can be retried.
 
     Whoever knows a key can have its answer again. With accounts that are logged in, hash the
-    account into the request_id too.
+    account into the request_id too. A key that is used for another name is found out by the
+    database that has the first request, not by namestore, which knows a grant by its name.
     """
     request.state.key = key or secrets.token_urlsafe(16)
     drawn: str = request.state.key

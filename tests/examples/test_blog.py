@@ -134,11 +134,14 @@ async def test_a_refusal_sent_again_stays_one(instances: Instances) -> None:
 
 
 async def test_a_key_belongs_to_one_request(instances: Instances) -> None:
-    """The key of a sign-up sent with another one is a mistake, seen here and at the other."""
+    """The key of a sign-up sent with another one is a mistake, seen where it was used; and at the
+    other instance, whose database is its own here, if namestore refused the first one."""
     await instances[0].post("/users", json={"username": "alice"}, headers=key("k"))
-    for instance in instances:
-        answer = await instance.post("/users", json={"username": "bob"}, headers=key("k"))
-        assert (answer.status_code, answer.json()["error"]) == (422, "idempotency_key_reused")
+    answer = await instances[0].post("/users", json={"username": "bob"}, headers=key("k"))
+    assert (answer.status_code, answer.json()["error"]) == (422, "idempotency_key_reused")
+    await instances[0].post("/users", json={"username": "alice"}, headers=key("refused"))
+    answer = await instances[1].post("/users", json={"username": "bob"}, headers=key("refused"))
+    assert (answer.status_code, answer.json()["error"]) == (422, "idempotency_key_reused")
     other_route = await instances[0].post("/posts", json=POST, headers=key("k"))
     assert other_route.status_code == 201
 
