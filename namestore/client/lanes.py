@@ -29,6 +29,9 @@ from namestore.errors import Overloaded
 
 # Of one lane: enough to fill the time that a frame is under way.
 FRAMES_UNDER_WAY_MAX = 2
+# And more of them, as long as each has so many calls that it is worth its cost by itself.
+LARGE_FRAMES_UNDER_WAY_MAX = 5
+LARGE_FRAME_CALLS = 64
 # A frame costs what many calls in it cost: beside one of many calls, one of few is not worth it.
 CALLS_UNDER_WAY_FOR_EACH_MAX = 4
 FRAME_CALLS_MAX = 500
@@ -103,11 +106,10 @@ class Lane:
     @property
     def may_send(self) -> bool:
         """There is something to send, and not too much under way for it."""
-        return (
-            len(self.waiting) > 0
-            and self.frames < FRAMES_UNDER_WAY_MAX
-            and self.owed <= CALLS_UNDER_WAY_FOR_EACH_MAX * len(self.waiting)
-        )
+        waiting = len(self.waiting)
+        if self.frames < FRAMES_UNDER_WAY_MAX:
+            return waiting > 0 and self.owed <= CALLS_UNDER_WAY_FOR_EACH_MAX * waiting
+        return waiting >= LARGE_FRAME_CALLS and self.frames < LARGE_FRAMES_UNDER_WAY_MAX
 
 
 class Lanes:

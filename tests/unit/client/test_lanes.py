@@ -49,6 +49,24 @@ def test_calls_gather_while_frames_are_under_way() -> None:
     assert lanes.take(0.0) == []
 
 
+def test_many_calls_do_not_wait_for_room() -> None:
+    """More frames than usual go out while each is worth it by itself, and not without bound."""
+    lanes = Lanes()
+    first = [call() for _ in range(bounds.FRAMES_UNDER_WAY_MAX)]
+    for each in first:
+        lanes.put(each)
+        lanes.take(0.0)
+    for _ in range(bounds.FRAMES_UNDER_WAY_MAX, bounds.LARGE_FRAMES_UNDER_WAY_MAX):
+        many = [call() for _ in range(bounds.LARGE_FRAME_CALLS)]
+        assert [lanes.put(each) for each in many] == [False] * (len(many) - 1) + [True]
+        assert lanes.take(0.0) == many
+    late = [call() for _ in range(2 * bounds.LARGE_FRAME_CALLS)]
+    assert {lanes.put(each) for each in late} == {False}
+    assert lanes.take(0.0) == []
+    assert lanes.answered([each.number for each in many], 0.0) == (many, True)
+    assert lanes.take(0.0) == late
+
+
 def test_a_frame_is_under_way_until_its_last_call_has_ended() -> None:
     """However its calls end: answered, given up, or late."""
     lanes = Lanes()
