@@ -46,7 +46,7 @@ def main() -> int:
         _settings(each, "of the seed's plan")
         _subject(each)
     mutants = _verb(verbs, "mutants", _mutants, "hunt planted faults; non-zero when one lives")
-    _many(mutants, 300)
+    _many(mutants, 400)
     names = [*_RULES, []]  # the last: what argparse checks when none is given
     mutants.add_argument("only", nargs="*", choices=names, metavar="FAULT", help=", ".join(_RULES))
     _many(_verb(verbs, "plain", _plain, "count what PySyncObj as it is breaks"), 100)
