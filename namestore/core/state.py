@@ -6,7 +6,7 @@
 | `n` + canonical name                      | record, see `namestore.core.records`                |
 | `o` + request_id, unless its record says  | mark of the command, and what was decided           |
 | `t` + time (8 bytes) + index (8)          | the request_ids whose outcomes were stored then     |
-| `k` + kind (1) + namespace + `:` + key    | canonical name that has this unique key             |
+| `k` + kind (1) + namespace + `:` + key    | canonical names with this key, a NUL between them   |
 | `b` + canonical name                      | what is left of it, see `HeldBack`                  |
 | `d` + until (8) + canonical name          | empty: the order in which hold-backs end            |
 | `x` + expire time (8) + canonical name    | create_revision (8) of the reservation              |
