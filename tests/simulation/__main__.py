@@ -165,6 +165,8 @@ def _mutants(arguments: Arguments) -> int:
         sound = hunted.subject in PLAINS or ending is None or not attempt(ending.plan).check
         if not sound:
             found = f"**something, and without the fault as well** | {ending.plan.seed}"
+        if ending and ending.slipped:
+            sound, found = False, f"**a fault that does not fit: {ending.told}** | "
         alive += ending is None or not sound
         rule = " ".join(_RULES[hunted.subject].split())
         progress.say(f"| `{hunted.subject}`: {rule} | {found} | {hunted.seeds} |")

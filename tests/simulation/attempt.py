@@ -26,6 +26,8 @@ _PLANTED = {mutant.__name__: mutant for mutant in (*MUTANTS, *RARE)}
 PLAIN, PLAIN_POWER = "PySyncObj", "PySyncObj-power"
 PLAINS: dict[str, type[PlainHost]] = {PLAIN: PlainHost, PLAIN_POWER: PowerHost}
 
+_SLIPS = ("TypeError", "AttributeError", "NameError")
+
 
 @dataclass
 class Ending:
@@ -43,6 +45,14 @@ class Ending:
     check: str = ""
     told: str = ""
     broken: tuple[str, ...] = ()
+
+    @property
+    def slipped(self) -> bool:
+        """Code called what is not there, or otherwise than it is: no judge had found anything.
+
+        That is how a planted fault ends that does not fit into namestore any more.
+        """
+        return any(slip in f"{self.check} {self.told}" for slip in _SLIPS)
 
 
 def attempt(

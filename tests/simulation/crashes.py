@@ -12,6 +12,7 @@ from itertools import count
 
 from tests.simulation.attempt import Ending, attempt
 from tests.simulation.plan import Lives, Plan
+from tests.simulation.sweep import command
 
 _APPLICATIONS = 60
 # With a name in hand, heard of or not confirmed for certain.
@@ -42,6 +43,7 @@ def crash(deaths: int, first: int, say: Callable[[str], None]) -> Ending | None:
     for seed, ending in _endings(first):
         if ending.result is None:
             say(f"seed {seed}: {ending.told}")
+            say(f"  {command('replay', ending.plan)} --trace")
             return ending
         counts.update(ending.result.counts)
         died = sum(counts[when] for when in HOLDING)

@@ -139,8 +139,7 @@ class Faults:
         elif what == "isolate":
             self._split([host.node_id], [0.3, 2.0, 6.0])
         elif what == "cut":
-            self.network.cut(host.node_id, other)
-            self._heal_later(host.node_id, other, [0.3, 2.0, 6.0])
+            self._cut(host.node_id, other, [0.3, 2.0, 6.0])
         else:
             self._stall(other, host.node_id)
 
@@ -183,10 +182,8 @@ class Faults:
         """Nothing passes between two nodes, in one direction or both."""
         source, target = self.world.rng.sample(self.ids, 2)
         self.world.say(f"-- cut {source} -> {target}")
-        self.network.cut(source, target)
-        if self.world.rng.random() < 0.6:
-            self.network.cut(target, source)
-        self._heal_later(source, target, [0.3, 2.0, 6.0])
+        both = self.world.rng.random() < 0.6
+        self._cut(source, target, [0.3, 2.0, 6.0], both)
 
     def flap(self) -> None:
         """A link comes and goes."""
@@ -212,14 +209,17 @@ class Faults:
         for one in alone:
             for other in self.ids:
                 if other not in alone:
-                    self.network.cut(one, other)
-                    self.network.cut(other, one)
-                    self._heal_later(one, other, seconds)
+                    self._cut(one, other, seconds, both=True)
 
-    def _heal_later(self, source: str, target: str, seconds: list[float]) -> None:
+    def _cut(self, source: str, target: str, seconds: list[float], both: bool = False) -> None:
+        """For one of so many seconds; another cut meanwhile ends when it would have."""
+        ways = [(source, target), (target, source)] if both else [(source, target)]
+        for way in ways:
+            self.network.cut(*way)
+
         def heal() -> None:
-            self.network.heal(source, target)
-            self.network.heal(target, source)
+            for way in ways:
+                self.network.heal(*way)
 
         self.world.after(self.world.rng.choice(seconds), heal)
 

@@ -58,7 +58,7 @@ class SimReplica(Front):
     """
 
     def __init__(self, host: Any) -> None:
-        super().__init__(host.clock)
+        super().__init__(host.monotonic)
         self.host = host
         self._engine, self._transport, self._state = host.engine, host.transport, host.state
         self.waiting = 0

@@ -60,7 +60,7 @@ class EngineHost(Machine):
         seams = Seams(
             log=self.log,
             state=self.state,
-            clock=self.clock,
+            clock=self.monotonic,
             wall_clock_ms=lambda: int(self.clock() * 1000) + self.skew_ms,
             rng=random.Random(self.world.rng.getrandbits(64)),
             background=self.background,

@@ -20,6 +20,8 @@ from tests.simulation.world import World
 from tests.support.history import Operation
 
 _TURN_EVERY_MIN_S = 0.0005
+# A hundred times further apart than those of real machines.
+_PACES = (0.98, 1.02)
 
 
 class Killed(BaseException):
@@ -32,6 +34,7 @@ class Machine(ABC):
     Attributes:
         lives: How often its process was started.
         skew_ms: By which its wall clock is wrong.
+        pace: Seconds that its monotonic clock goes on in a second.
         dies_voting: It will be killed just after the next vote it gives.
         doom: Disk operations until it is killed; None: it is not.
         on: Its process is started again whenever it died.
@@ -52,6 +55,7 @@ class Machine(ABC):
         self.lives = 0
         self.kills = 0
         self.skew_ms = world.rng.randrange(-500, 500)
+        self.pace = world.rng.uniform(*_PACES)
         self.doom: int | None = None
         self.dies_voting = self._back_soon = False
         self.paused_until = 0.0
@@ -201,11 +205,15 @@ class Machine(ABC):
     def pause(self, seconds: float) -> None:
         """SIGSTOP for a while: nothing runs, messages pile up."""
         self.world.say(f"{self.node_id} is paused for {seconds} s")
-        self.paused_until = self.world.now + seconds
+        self.paused_until = max(self.paused_until, self.world.now + seconds)
 
     def clock(self) -> float:
         """What the process's clock shows: disk operations of this turn have taken time."""
         return self.world.now + self._spent
+
+    def monotonic(self) -> float:
+        """What its monotonic clock shows: it is a little fast, or slow."""
+        return self.world.began + (self.clock() - self.world.began) * self.pace
 
     def receive(self, sender: str, data: Any) -> None:
         """A message, or (None) news of a connection."""

@@ -65,6 +65,7 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     names.FreesBySlowClock,
     names.FenceIgnored,
     names.OwnerIgnored,
+    names.HeirsRefused,
     names.RenameInTwoSteps,
     names.TakesSomeOfAll,
     names.HistoryForgetsOwners,

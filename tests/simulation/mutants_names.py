@@ -67,7 +67,7 @@ class EndsForgetRequests(Planted):
 
 
 def _unconfirmed(step: Any, command: core.Confirm) -> Any:
-    record = changing._held(step, command.name, command.owner, command.create_revision)
+    record = changing._held(step, command, command.name)
     if not isinstance(record, Record):
         return record
     return obstacles.seen(record, Verdict.CONFIRMED, step)
@@ -130,9 +130,8 @@ class FreesBySlowClock(Planted):
 _held = changing._held
 
 
-def _any_holding(step: Any, name: str, owner: str, fence: int) -> Any:
-    del fence
-    return _held(step, name, owner, 0)
+def _any_holding(step: Any, command: Any, name: str) -> Any:
+    return _held(step, replace(command, create_revision=0), name)
 
 
 class FenceIgnored(Planted):
@@ -141,15 +140,29 @@ class FenceIgnored(Planted):
     replaced = ((changing, "_held", _any_holding),)
 
 
-def _anybodys(step: Any, name: str, owner: str, fence: int) -> Any:
+def _anybodys(step: Any, command: Any, name: str) -> Any:
     record = holdings.standing(step, name)
-    return _held(step, name, owner if record is None else record.owner, fence)
+    owner = command.owner if record is None else record.owner
+    return _held(step, replace(command, owner=owner), name)
 
 
 class OwnerIgnored(Planted):
     """Anybody may change a name."""
 
     replaced = ((changing, "_held", _anybodys),)
+
+
+def _first_owners(step: Any, command: Any, name: str) -> Any:
+    record = _held(step, command, name)
+    if not isinstance(record, Record) or not record.owner_revision:
+        return record
+    return obstacles.seen(record, Verdict.NOT_OWNER, step)
+
+
+class HeirsRefused(Planted):
+    """Who was handed a name is told that it is not his."""
+
+    replaced = ((changing, "_held", _first_owners),)
 
 
 async def _rename_in_two(calls: Any, request: Any, timeout: float) -> pb.RenameResponse:

@@ -22,6 +22,7 @@ class Link:
     """One direction between two nodes.
 
     Attributes:
+        cuts: How many faults cut it; it is whole when none does any more.
         generation: Of the connection; what was sent over an older one is lost with it.
         draining: The sender died: what it had sent before may still arrive.
         held: While the link is stalled: what arrives when it goes on.
@@ -30,7 +31,7 @@ class Link:
         introduction: What the source said of itself then.
     """
 
-    cut: bool = False
+    cuts: int = 0
     connected: bool = False
     generation: int = 0
     draining: int = -1
@@ -39,6 +40,11 @@ class Link:
     extra: float = 0.0
     greeting: Any = None
     introduction: Any = None
+
+    @property
+    def cut(self) -> bool:
+        """Nothing gets through."""
+        return self.cuts > 0
 
 
 @dataclass
@@ -125,9 +131,9 @@ class Network:
     def cut(self, source: str, target: str) -> None:
         """From now on nothing gets through in that direction; the sender notices after a while."""
         link = self.link(source, target)
-        if link.cut:
+        link.cuts += 1
+        if link.cuts > 1:
             return
-        link.cut = True
         link.draining = -1
         link.generation += 1
         generation = link.generation
@@ -140,11 +146,13 @@ class Network:
         self.world.after(self.faults.notice_max * self.world.rng.random(), notice)
 
     def heal(self, source: str, target: str) -> None:
-        """Lets messages through again, over a new connection."""
+        """Ends one cut. After the last of them messages get through, over a new connection."""
         link = self.link(source, target)
-        if not link.cut:
+        if not link.cuts:
+            return  # healed by `calm` meanwhile
+        link.cuts -= 1
+        if link.cuts:
             return
-        link.cut = False
         if link.connected:
             self.hang_up(source, target)
         if self.hosts[source].running:
@@ -170,6 +178,7 @@ class Network:
         for (source, target), link in sorted(self.links.items()):
             link.extra = 0.0
             self.release(source, target)
+            link.cuts = min(link.cuts, 1)
             self.heal(source, target)
 
     # -- messages ---------------------------------------------------------------------------

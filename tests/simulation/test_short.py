@@ -11,11 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from namestore.core.deciding import changing
 from namestore.errors import DiskFailed
+from tests.simulation import mutants_names as names
 from tests.simulation import sweep as sweep_module
 from tests.simulation import world
 from tests.simulation.attempt import PLAIN, PLAIN_POWER, attempt
@@ -24,12 +27,14 @@ from tests.simulation.gateway_host import SimReplica
 from tests.simulation.host import EngineHost
 from tests.simulation.identities import seeded_identities
 from tests.simulation.machine import Killed
+from tests.simulation.network import Network
 from tests.simulation.plain_watch import LIES
-from tests.simulation.plan import Plan
+from tests.simulation.plan import LinkFaults, Plan
 from tests.simulation.run import Run
 from tests.simulation.scenes import SCENES
 from tests.simulation.shrink import shrink
 from tests.simulation.sweep import LostRuns, command, hunt, sweep
+from tests.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,7 +78,9 @@ def test_known_runs_find_nothing(name: str) -> None:
     plan, fault = REGRESSIONS[name]
     ending = attempt(plan)
     assert not ending.check, f"{ending.told}\n{command('replay', ending.plan)} --trace"
-    assert attempt(plan, fault).check
+    found = attempt(plan, fault)
+    assert found.check
+    assert not found.slipped, found.told
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,29 @@ def test_known_runs_find_nothing(name: str) -> None:
 def test_planted_faults_are_found(subject: str, seeds: int) -> None:
     """The simulation bites: namestore with one rule broken, in its engine, a node's gateway or the
     client library, does not survive it."""
-    assert hunt(subject, 1, seeds, 1).ending is not None
+    ending = hunt(subject, 1, seeds, 1).ending
+    assert ending is not None
+    assert not ending.slipped, ending.told
+
+
+def test_a_planted_fault_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it raises where it was planted says nothing of the judges."""
+    monkeypatch.setattr(names.OwnerIgnored, "replaced", ((changing, "_held", lambda: None),))
+    ending = attempt(Plan.draw(1), "OwnerIgnored")
+    assert ending.slipped, ending.told
+
+
+def test_a_link_is_whole_when_no_fault_cuts_it_any_more() -> None:
+    """Faults overlap: the first that is over does not end the others; calm ends all."""
+    network = Network(World(1), LinkFaults())
+    network.hosts = dict.fromkeys("ab", SimpleNamespace(running=False))
+    seen = []
+    for act in (network.cut, network.cut, network.heal, network.heal, network.heal, network.cut):
+        act("a", "b")
+        seen.append(network.link("a", "b").cut)
+    network.calm()
+    assert seen == [True, True, True, False, False, True]
+    assert not network.link("a", "b").cut
 
 
 def test_an_error_in_the_log_fails_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
