@@ -180,6 +180,7 @@ class Engine(Changes):
         else:
             serving = leader_id is not None and self.is_connected(leader_id)
         age_ms = None if heard_at is None else (now - heard_at) * 1000
+        log_time = self._log_time_at if leads else None
         return ReplicaStatus(
             node_id=self.node_id,
             role=self.role,
@@ -194,6 +195,7 @@ class Engine(Changes):
             meta=self._state.meta,
             peers=tuple(self._peer_info(peer) for peer in self.peers),
             members=member_infos(membership),
+            log_time_ms=log_time and log_time[0] + int((now - log_time[1]) * 1000),
         )
 
     def _peer_info(self, peer: str) -> PeerInfo:

@@ -58,6 +58,8 @@ class ReplicaStatus:
             and, on the leader, a majority answers.
         warnings: Why this node, or another, does not take part, in sentences for people.
         heartbeat_age_ms: Since the leader was last heard; 0 on the leader; None: never.
+        log_time_ms: The log's time, as an entry made now would have it, to within a heartbeat;
+            None: this node does not lead, or too few voters have said what time it is.
     """
 
     node_id: str
@@ -74,6 +76,7 @@ class ReplicaStatus:
     peers: tuple[PeerInfo, ...]
     members: tuple[MemberInfo, ...]
     warnings: tuple[str, ...] = ()
+    log_time_ms: int | None = None
 
 
 # Called exactly once, on the replica's thread (or, when the request is refused at once, on the

@@ -33,6 +33,8 @@ class Replication(Following):
         self._read_round = 0
         self._first_of_term = 0
         self._log_time = LogTime(settings.seams.clock, settings.seams.wall_clock_ms)
+        # What it was at the last heartbeat, and when that was. Read by any thread.
+        self._log_time_at: tuple[int, float] | None = None
         super().__init__(transport, settings)
         self._handlers |= {"append_result": self._on_append_result}
 
@@ -40,6 +42,7 @@ class Replication(Following):
 
     def _lead(self) -> None:
         self._log_time.begin(self.settings.seams.state.meta.time_ms)
+        self._log_time_at = None
         if self.is_new:
             identity = self.settings.identity
             membership = bootstrap.first_membership(
@@ -66,6 +69,8 @@ class Replication(Following):
         beat = now >= self._heartbeat_at
         if beat:
             self._heartbeat_at = now + self.settings.timing.heartbeat
+            time_ms = self._time_ms()
+            self._log_time_at = None if time_ms is None else (time_ms, now)
         bounds = self.settings.bounds
         for peer in self.peers:
             progress = self._progress.get(peer)
@@ -82,6 +87,11 @@ class Replication(Following):
                 sent = True
             if beat and not sent:
                 self._send_heartbeat(peer, progress)
+
+    def _time_ms(self) -> int | None:
+        """The log's time; None until a majority of the voters said what time it is."""
+        membership = self._membership
+        return self._log_time.now_ms(self.node_id, membership.voters, membership.quorum)
 
     def _send_entries(self, peer: str, progress: Progress) -> bool:
         prev_term = self._log.term_at(progress.next_index - 1)

@@ -125,11 +125,6 @@ class Requests(ReadIndex):
             batch.append(waiting.popleft())
         return batch
 
-    def _time_ms(self) -> int | None:
-        """The log's time; None until a majority of the voters said what time it is."""
-        membership = self._membership
-        return self._log_time.now_ms(self.node_id, membership.voters, membership.quorum)
-
     def _append_batch(self, batch: list[Proposal], time_ms: int) -> None:
         """One log entry for many callers: consensus and disk are paid once for all of them."""
         commands = [command for proposal in batch for command in proposal.commands]

@@ -37,8 +37,10 @@ PAUSE_S = 1.0
 # After work that is not done yet, and after something that went wrong.
 _NEXT_S = 0.01
 _RETRY_S = 1.0
-# The log's time may be behind this node's clock; asking more often does not move it.
+# The log's time may be a little behind what is known of it; asking more often does not move it.
 _LOG_TIME_S = 0.25
+# A new leader hears what time it is with the first answers.
+_NEXT_TERM_S = 0.1
 _TIMEOUT_S = 5.0
 EXPIRED_AT_ONCE = 250
 
@@ -48,7 +50,7 @@ class _Found:
     """What there is to do.
 
     Attributes:
-        expire: Reservations that are over, as far as this node can tell.
+        expire: Reservations that are over.
         next_ms: When the next one ends; None: there is none.
         pending: Namespaces with a pending policy.
         keep: How far back the feed shall reach from now on; None: as it does.
@@ -68,7 +70,6 @@ class Housekeeping:
         house: The gateway.
         history: How far back the feed shall reach; None: as it does.
         clock: Monotonic seconds.
-        wall_clock: Seconds since the epoch.
         sleep: Waits for so many seconds.
     """
 
@@ -79,21 +80,17 @@ class Housekeeping:
         history: HistoryConfig | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._replica = replica
         self._house = house
         self._history = history
         self._clock = clock
-        self._wall_clock = wall_clock
         self._sleep = sleep
         # How far each pending policy was when it was looked at: who carries it is left alone.
         self._seen: dict[str, NamespaceState] = {}
         self._seen_at = 0.0
         self._adopted: set[tuple[str, int]] = set()
-        # By which the log's time was ever ahead of the monotonic clock when it was looked at.
-        self._log_ahead_ms = 0
 
     async def run(self) -> None:
         """Keeps house until it is cancelled."""
@@ -102,19 +99,22 @@ class Housekeeping:
 
     async def round(self) -> float:
         """Does what is due, within bounds; returns the seconds until it should be asked again."""
-        now_ms = self._now_ms()
-        if self._replica.status().role is not Role.LEADER:
+        status = self._replica.status()
+        if status.role is not Role.LEADER:
             self._seen.clear()
             self._adopted.clear()
             return PAUSE_S
+        if status.log_time_ms is None:
+            return _NEXT_TERM_S
         try:
             with self._house.chores():
                 found = await self._house.read_aside(
-                    partial(self._look, now_ms), self._clock() + _TIMEOUT_S
+                    partial(self._look, status.log_time_ms), self._clock() + _TIMEOUT_S
                 )
                 if found.keep is not None:
                     await self._house.decide([encode_command(found.keep)], 1, _TIMEOUT_S)
-                return min(await self._expire(found), await self._carry_on(found))
+                wait_s = await self._expire(found, status.log_time_ms)
+                return min(wait_s, await self._carry_on(found))
         except NamestoreError as error:
             # Leadership or quorum was lost, or much is waiting: whoever leads then goes on.
             _log.info("housekeeping.put_off", reason=error.message)
@@ -122,17 +122,8 @@ class Housekeeping:
             _log.exception("housekeeping.failed")
         return _RETRY_S
 
-    def _now_ms(self) -> int:
-        """How late it is, by this node's clock or by the log's time, carried on from when it moved.
-
-        The log goes by what most clocks say; one that is behind them must not put anything off.
-        """
-        passed_ms = int(self._clock() * 1000)
-        self._log_ahead_ms = max(self._log_ahead_ms, self._replica.meta.time_ms - passed_ms)
-        return max(int(self._wall_clock() * 1000), passed_ms + self._log_ahead_ms)
-
     def _look(self, now_ms: int, view: StateView) -> _Found:
-        """What there is to do at that time. In a thread."""
+        """What there is to do at that time of the log. In a thread."""
         return _Found(
             due_expirations(view, now_ms, EXPIRED_AT_ONCE),
             next_expiration_ms(view),
@@ -152,11 +143,11 @@ class Housekeeping:
             return None
         return KeepEvents(draw_request_id(), events_max, age_ms_max)
 
-    async def _expire(self, found: _Found) -> float:
+    async def _expire(self, found: _Found, now_ms: int) -> float:
         if found.expire is None:
             if found.next_ms is None:
                 return PAUSE_S
-            return min(max(found.next_ms / 1000 - self._wall_clock(), _NEXT_S), PAUSE_S)
+            return min(max((found.next_ms - now_ms) / 1000, _NEXT_S), PAUSE_S)
         count = len(found.expire.items)
         decisions = await self._house.decide([encode_command(found.expire)], count, _TIMEOUT_S)
         ended = sum(outcome.verdict is Verdict.EXPIRED for outcome in decisions[0])

@@ -109,6 +109,7 @@ class OurCluster(Cluster):
         self.jobs: dict[str, list[Callable[[], None]]] = {}
         self.greetings: dict[tuple[str, str], Hello] = {}
         self.hold_jobs = False
+        self.skew_ms: dict[str, int] = {}
         self._lives = self._requests = self._wipes = 0
 
     def wipe(self, node: str) -> None:
@@ -180,7 +181,7 @@ class OurCluster(Cluster):
             log=disk.log,
             state=disk.state,
             clock=lambda: self.now,
-            wall_clock_ms=lambda: int(self.now * 1000),
+            wall_clock_ms=lambda: int(self.now * 1000) + self.skew_ms.get(node, 0),
             rng=random.Random(self._lives),
             background=lambda job, done: self.jobs[node].append(lambda: done(job())),
             incoming=disk.incoming,

@@ -29,15 +29,14 @@ class House(Housekeeping):
             gateway,
             config.history,
             clock=server.loop.time,
-            wall_clock=lambda: host.clock() + host.skew_ms / 1000,
         )
         self._host, self._failures = host, server.failures
 
     def _look(self, now_ms: int, view: Any) -> Any:
         return self._alarmed(lambda: super(House, self)._look(now_ms, view))
 
-    async def _expire(self, found: Any) -> float:
-        return await self._watched(super()._expire(found))
+    async def _expire(self, found: Any, now_ms: int) -> float:
+        return await self._watched(super()._expire(found, now_ms))
 
     async def _carry_on(self, found: Any) -> float:
         return await self._watched(super()._carry_on(found))

@@ -106,8 +106,8 @@ class ReservationsBurn(Planted):
     replaced = ((holdings, "_hold_back", _used),)
 
 
-async def _nothing_over(house: Any, found: Any) -> float:
-    del house, found
+async def _nothing_over(house: Any, found: Any, now_ms: int) -> float:
+    del house, found, now_ms
     return housekeeping.PAUSE_S
 
 
@@ -117,12 +117,18 @@ class NobodyFrees(Planted):
     replaced = ((housekeeping.Housekeeping, "_expire", _nothing_over),)
 
 
+_look_around = housekeeping.Housekeeping._look
+
+
+def _by_its_own_clock(house: Any, now_ms: int, view: Any) -> Any:
+    del now_ms
+    return _look_around(house, int(house._host.clock() * 1000) + house._host.skew_ms, view)
+
+
 class FreesBySlowClock(Planted):
     """The leader frees what is over by its own clock, however far that is behind the others."""
 
-    replaced = (
-        (housekeeping.Housekeeping, "_now_ms", lambda house: int(house._wall_clock() * 1000)),
-    )
+    replaced = ((housekeeping.Housekeeping, "_look", _by_its_own_clock),)
 
 
 # -- changes ----------------------------------------------------------------------------------

@@ -169,6 +169,7 @@ class FakeReplica:
             peers=self.peers,
             members=self.members,
             warnings=self.warnings,
+            log_time_ms=self.registry.clock_ms if self._role(up) is Role.LEADER else None,
         )
 
     def transfer_leadership(

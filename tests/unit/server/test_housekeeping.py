@@ -31,7 +31,6 @@ class House:
     def __init__(self) -> None:
         self.replica = FakeReplica()
         self.now = 0.0
-        self.behind_s = 0.0
         config = dev_config("unused")
         self.gateway = Gateway(self.replica, config, "dev", clock=lambda: self.now)
         self.slept: list[float] = []
@@ -39,7 +38,6 @@ class House:
             self.replica,
             self.gateway,
             clock=lambda: self.now,
-            wall_clock=lambda: self.replica.registry.clock_ms / 1000 + self.behind_s,
             sleep=self.sleep,
         )
 
@@ -120,25 +118,31 @@ async def test_it_sleeps_until_something_is_due(house: House) -> None:
     assert await house.keeping.round() == PAUSE_S
 
 
-async def test_a_clock_that_is_ahead_of_the_log_frees_nothing_early(house: House) -> None:
+async def test_what_looks_over_and_is_not_is_not_freed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command is conditional; and it is not proposed over and over."""
     house.reserve("a")
-    house.behind_s = 3600.0
+    status = house.replica.status()
+    late = replace(status, log_time_ms=house.replica.registry.clock_ms + 3_600_000)
+    monkeypatch.setattr(house.replica, "status", lambda: late)
     pause = await house.keeping.round()
     assert pause >= 0.2
     assert len(house.proposed()) == 1
     assert house.replica.registry.names() == {"user:a"}
 
 
-async def test_a_clock_that_is_behind_the_log_frees_nothing_late(house: House) -> None:
-    """What most clocks have passed is over, whatever the clock of the leader of then shows."""
+async def test_nothing_is_done_before_a_leader_knows_how_late_it_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own clock is one of several; it asks again soon."""
     house.reserve("a")
-    house.behind_s = -3600.0
-    await house.keeping.round()
-    house.pass_seconds(59.9)
-    await house.keeping.round()
+    house.pass_seconds(60.0)
+    with monkeypatch.context() as patch:
+        unsure = replace(house.replica.status(), log_time_ms=None)
+        patch.setattr(house.replica, "status", lambda: unsure)
+        assert await house.keeping.round() < PAUSE_S
     assert house.proposed() == []
-    house.pass_seconds(0.2)
     await house.keeping.round()
     assert house.replica.registry.names() == set()
 
@@ -205,7 +209,7 @@ async def test_what_goes_wrong_is_tried_again(
     house.reserve("a")
     house.pass_seconds(60)
     house.replica.switches.quorum = False
-    leads = replace(house.replica.status(), role=Role.LEADER)
+    leads = replace(house.replica.status(), role=Role.LEADER, log_time_ms=9_000_000)
     monkeypatch.setattr(house.replica, "status", lambda: leads)
     assert await house.keeping.round() >= 0.5
     with monkeypatch.context() as patch:
