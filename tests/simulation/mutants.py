@@ -85,5 +85,5 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     feeds.CompactedUnsaid,
 )
 
-# They need so much to come together that no few seeds find them: each has a named run instead.
+# They need so much to come together that no few seeds find them: each has a test of its own.
 RARE: tuple[type[Planted], ...] = (names.StandsUntilClocksComeUp,)

@@ -49,3 +49,28 @@ def test_nobody_else_says_it(cluster: OurCluster) -> None:
     cluster.first_leader("a")
     cluster.settle()
     assert cluster.engines["b"].status().log_time_ms is None
+
+
+def test_it_stands_at_what_the_log_says_after_all_were_restarted(cluster: OurCluster) -> None:
+    """Most clocks were ahead, and are set back while nobody runs; and what said how late it was is
+    in the log of the next leader, and not in its state yet: from there it goes on."""
+    cluster.skew_ms |= {"b": HOUR_MS, "c": HOUR_MS}
+    cluster.first_leader("a")
+    cluster.settle()
+    cluster.write("a", "n:1", "u")
+    cluster.settle()
+    late_ms = cluster.disks["b"].state.meta.time_ms
+    assert late_ms > NOON * 1000 + HOUR_MS
+    cluster.crash(*"abc")
+    assert cluster.disks["b"].state.meta.time_ms < late_ms
+    cluster.skew_ms.clear()
+    cluster.restart(*"abc")
+    cluster.elect("b")
+    cluster.settle()
+    told = cluster.engines["b"].status().log_time_ms
+    assert told is not None
+    assert told > late_ms
+    granted = cluster.write("b", "n:2", "u")
+    cluster.settle()
+    assert granted.granted
+    assert cluster.disks["b"].state.meta.time_ms > late_ms
