@@ -7,8 +7,9 @@ tables. Invariant: a write request carries a request_id, drawn here once unless 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import count
 from math import ceil
 
 from google.protobuf.duration_pb2 import Duration
@@ -38,11 +39,13 @@ def drawn_request_id(given: object) -> bytes:
     return given
 
 
-def member_request_id(whole: bytes, index: int) -> bytes:
-    """The request_id of one member of a batch: always the same for the same batch and place."""
-    digest = hashlib.blake2b(whole, digest_size=REQUEST_ID_BYTES, person=b"namestore-batch")
-    digest.update(index.to_bytes(8, "big"))
-    return digest.digest()
+def member_request_ids(whole: bytes) -> Iterator[bytes]:
+    """The request_ids of a batch, place by place: always the same ones for the same batch."""
+    begun = hashlib.blake2b(whole, digest_size=REQUEST_ID_BYTES, person=b"namestore-batch")
+    for index in count():
+        digest = begun.copy()
+        digest.update(index.to_bytes(8, "big"))
+        yield digest.digest()
 
 
 def checked_name(name: str) -> str:
@@ -103,18 +106,21 @@ def batch(
     """
     if isinstance(names, (str, bytes)):
         raise InvalidRequest("names is a single text; give a list of names", field="names")
+    member_ids = member_request_ids(request_id)
     requests = []
-    for index, wanted in enumerate(names):
-        item = _new_name(wanted)
-        requests.append(
-            register_request(
-                item.name,
-                owner if item.owner is None else item.owner,
-                payload if item.payload is None else item.payload,
-                ttl if item.ttl is None else item.ttl,
-                member_request_id(request_id, index),
+    for wanted, member_id in zip(names, member_ids, strict=False):
+        if type(wanted) is str:
+            item = register_request(wanted, owner, payload, ttl, member_id)
+        else:
+            own = _new_name(wanted)
+            item = register_request(
+                own.name,
+                owner if own.owner is None else own.owner,
+                payload if own.payload is None else own.payload,
+                ttl if own.ttl is None else own.ttl,
+                member_id,
             )
-        )
+        requests.append(item)
     return requests
 
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypedDict
 
+from namestore.client.frozen import maker
+
 # What nodes say of themselves lives beside this module; one import serves for all values.
 from namestore.client.states import EndpointStatus as EndpointStatus
 from namestore.client.states import MemberState as MemberState
@@ -172,9 +174,13 @@ class NameEvent:
     namespace: str | None = None
 
 
+_name_record = maker(NameRecord)
+_register_result = maker(RegisterResult)
+
+
 def record_from(message: registry_pb2.NameRecord) -> NameRecord:
     """The record as an application sees it."""
-    return NameRecord(
+    return _name_record(
         message.name,
         message.display_name,
         message.owner,
@@ -192,7 +198,7 @@ def register_result_from(
     """The answer to a register request for `name` under `request_id`."""
     if message.registered:  # nothing but the record is to be said
         record = record_from(message.record)
-        return RegisterResult(name, True, None, record, message.revision, request_id)
+        return _register_result(name, True, None, record, message.revision, request_id)
     return RegisterResult(
         name=name,
         registered=message.registered,

@@ -19,7 +19,7 @@ from namestore.client.endpoints import Endpoints
 from namestore.client.network import Ask as AskAside
 from namestore.client.network import Effect, Failure, NoAnswer, Send, SendAll, Sleep
 from namestore.client.network import Operation as Effects
-from namestore.client.requests import member_request_id
+from namestore.client.requests import member_request_ids
 from namestore.client.session import Session
 from namestore.client.values import NameRecord, RegisterResult
 from namestore.errors import NamestoreError, Unavailable
@@ -188,8 +188,8 @@ class OfficialCaller:
         names, owner, identity = self._names(), self._owner(), self._identity()
         places = self._note(
             [
-                (Ask.REGISTER, name, owner, member_request_id(identity, index).hex())
-                for index, name in enumerate(names)
+                (Ask.REGISTER, name, owner, member_id.hex())
+                for name, member_id in zip(names, member_request_ids(identity), strict=False)
             ]
         )
         together = self._rng.random() < 0.5
