@@ -22,6 +22,11 @@ _REFUSED_CATEGORIES = {
 }
 
 
+def is_plain_name(text: str) -> bool:
+    """It is a canonical name, and all ASCII. False: it may be one all the same."""
+    return _ASCII_NAME.fullmatch(text) is not None
+
+
 def canonical_name(text: str) -> str:
     """Returns the canonical form of `text`: NFC, case kept.
 
@@ -30,7 +35,7 @@ def canonical_name(text: str) -> str:
     Raises:
         InvalidName: Not a name; the message says what is wrong and where.
     """
-    if _ASCII_NAME.fullmatch(text):
+    if is_plain_name(text):
         return text
     namespace, colon, label = text.partition(":")
     if not text:

@@ -14,14 +14,29 @@ from namestore.core.limits import (
     PERIOD_MS_MAX,
     REQUEST_ID_BYTES_MAX,
 )
-from namestore.core.names import canonical_name
+from namestore.core.names import canonical_name, is_plain_name
 from namestore.errors import InvalidName, InvalidRequest
 
 # Composing shrinks a text: at most three code points become one, and the shortest of those has two
 # bytes. A text longer than this cannot become a name, and is not worth normalising.
 _NAME_CHARS_MAX = 33 + 2 * LABEL_BYTES_MAX
+# A character has at most four bytes.
+_OWNER_CHARS_MAX = OWNER_BYTES_MAX // 4
 _DURATION_SECONDS_MAX = 315_576_000_000
 _DURATION_NANOS_MAX = 999_999_999
+
+
+def within_limits(name: str, owner: str, payload: bytes, request_id: bytes) -> bool:
+    """All four are, at a glance: the name is in NFC then. False says nothing.
+
+    Nearly all requests are like that; the others are looked at field by field.
+    """
+    return (
+        len(owner) <= _OWNER_CHARS_MAX
+        and len(payload) <= PAYLOAD_BYTES_MAX
+        and len(request_id) <= REQUEST_ID_BYTES_MAX
+        and is_plain_name(name)
+    )
 
 
 def checked_name(text: str, field: str) -> str:

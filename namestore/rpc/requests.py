@@ -19,7 +19,7 @@ from namestore.rpc.fields import checked_name as _name
 from namestore.rpc.fields import checked_owner as _owner
 from namestore.rpc.fields import checked_payload as _payload
 from namestore.rpc.fields import checked_request_id as _request_id
-from namestore.rpc.fields import ttl_ms
+from namestore.rpc.fields import ttl_ms, within_limits
 from namestore.rpc.identities import draw_request_id
 from namestore.v1 import registry_pb2 as pb
 
@@ -118,16 +118,16 @@ def check_consistency(consistency: pb.Consistency.ValueType) -> None:
 
 
 def _register(request: pb.RegisterRequest, path: str, draw: DrawRequestId) -> Register:
-    return Register(
-        _request_id(request.request_id, path + "request_id") or draw(),
-        Wanted(
-            name=_name(request.name, path + "name"),
-            display_name=request.name,
-            owner=_owner(request.owner, path + "owner"),
-            payload=_payload(request.payload, path + "payload"),
-            ttl_ms=ttl_ms(request.ttl, path + "ttl") if request.HasField("ttl") else None,
-        ),
-    )
+    shown, owner = request.name, request.owner
+    payload, request_id = request.payload, request.request_id
+    name = shown
+    if not within_limits(shown, owner, payload, request_id):
+        request_id = _request_id(request_id, path + "request_id")
+        name = _name(shown, path + "name")
+        owner = _owner(owner, path + "owner")
+        payload = _payload(payload, path + "payload")
+    ttl = ttl_ms(request.ttl, path + "ttl") if request.HasField("ttl") else None
+    return Register(request_id or draw(), Wanted(name, shown, owner, payload, (), ttl))
 
 
 def _check_count(count: int, field: str) -> None:

@@ -78,10 +78,13 @@ def fill_record(message: pb.NameRecord, record: Record) -> None:
     message.name = record.name
     message.display_name = record.display_name
     message.owner = record.owner
-    message.payload = record.payload
+    if record.payload:
+        message.payload = record.payload
     message.create_revision = record.create_revision
     message.mod_revision = record.mod_revision
-    fill_time(message.create_time, record.create_time_ms)
+    created = message.create_time
+    created.seconds, rest = divmod(record.create_time_ms, 1000)
+    created.nanos = rest * 1_000_000
     if record.expire_time_ms:
         fill_time(message.expire_time, record.expire_time_ms)
 
@@ -229,9 +232,12 @@ def decided(answer: Answer) -> Outcome:
 
 def _fill_registered(response: pb.RegisterResponse, outcome: Outcome, path: str) -> None:
     verdict = outcome.verdict
-    if verdict is Verdict.GRANTED:
+    if verdict is Verdict.GRANTED and outcome.record is not None:  # nearly all
         response.registered = True
-    elif verdict in _REFUSALS:
+        response.revision = outcome.revision
+        fill_record(response.record, outcome.record)
+        return
+    if verdict in _REFUSALS:
         _fill_refusal(response, outcome)
     elif verdict is Verdict.REQUEST_ID_REUSED:
         raise _reused(path)

@@ -198,7 +198,8 @@ class Frames:
         response = pb.SessionResponse()
         add = response.answers.add
         for item_id, write, answer in zip(group.ids, group.writes, answers, strict=True):
-            message = add(id=item_id)
+            message = add()
+            message.id = item_id
             try:
                 write.respond(answer, message)
             except NamestoreError as error:

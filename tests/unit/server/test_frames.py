@@ -122,14 +122,14 @@ async def test_an_unforeseen_fault_of_one_item_is_its_own(
     """It is answered as unknown, and the neighbours are decided."""
     from namestore.rpc import requests
 
-    honest = requests._name
+    honest = requests.within_limits
 
-    def broken(text: str, field: str) -> str:
-        if text == "user:boom":
+    def broken(name: str, *fields: Any) -> bool:
+        if name == "user:boom":
             raise RuntimeError("a fault")
-        return honest(text, field)
+        return honest(name, *fields)
 
-    monkeypatch.setattr(requests, "_name", broken)
+    monkeypatch.setattr(requests, "within_limits", broken)
     asked.begin(register(1, "user:boom"), register(2, "user:b"))
     await turns()
     assert isinstance(asked.error(1), errors.OutcomeUnknown)
