@@ -99,6 +99,9 @@ class _Frame:
     def __init__(self, limit_ms: int) -> None:
         self.limit_ms = limit_ms
         self.groups: dict[tuple[str, int], _Group] = {}
+        # Where the item before this one went, and by what: mostly the next one goes there as well.
+        self._last_by: tuple[str, int] | None = None
+        self._last = _Group(0)
         self.full: list[tuple[str, _Group]] = []
         self.refused = pb.SessionResponse()
 
@@ -123,7 +126,15 @@ class _Frame:
         group.ids.append(item.id)
 
     def _group(self, kind: str, item: Item) -> _Group:
-        timeout_ms = min(item.timeout_ms or self.limit_ms, self.limit_ms)
+        timeout_ms = item.timeout_ms
+        last = self._last
+        if self._last_by == (kind, timeout_ms) and len(last.ids) < GROUP_ITEMS_MAX:
+            return last
+        self._last_by = kind, timeout_ms
+        self._last = self._find_group(kind, min(timeout_ms or self.limit_ms, self.limit_ms))
+        return self._last
+
+    def _find_group(self, kind: str, timeout_ms: int) -> _Group:
         # Timeouts within a factor of two of each other are as good as the same.
         key = (kind, timeout_ms.bit_length())
         group = self.groups.get(key)

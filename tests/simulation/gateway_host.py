@@ -16,7 +16,7 @@ from typing import Any
 from namestore.client.methods import PUT_NAMESPACE
 from namestore.config import ClusterConfig, HistoryConfig, LimitsConfig, NodeConfig
 from namestore.core.limits import PAGE_SIZE_MAX
-from namestore.errors import DiskDamaged, NamestoreError
+from namestore.errors import DiskDamaged, DiskFailed, NamestoreError
 from namestore.raft.front import Front
 from namestore.raft.replica import BarrierDone, ProposalDone
 from namestore.rpc.status import STATUS_OF_ERROR
@@ -234,9 +234,13 @@ class NodeServer:
         return found
 
     def _foreseen(self, error: Exception) -> bool:
-        """Callers are told so; or the disk was damaged on purpose."""
+        """Callers are told so; or the disk was damaged, or filled, on purpose.
+
+        Between the write that failed and its end a node answers as well: "unknown".
+        """
         damaged = isinstance(error, DiskDamaged) and self._host.drive.damaged
-        return bool(damaged) or type(error) in STATUS_OF_ERROR
+        full = isinstance(error, DiskFailed) and self._host.disk_fails
+        return bool(damaged or full) or type(error) in STATUS_OF_ERROR
 
     def _unforeseen_answer(self) -> None:
         if not self._host.drive.damaged:

@@ -41,10 +41,12 @@ def encode_command(command: Command) -> bytes:
             still be told, and not by the state machine, where it would stop every node.
     """
     try:
-        if type(command) is Register and not _is_new(command.wanted):
-            plain = (PLAIN_KIND, command.request_id, *_as_written(command.wanted))
-            if is_plain(plain):
-                return pack(plain)
+        if type(command) is Register:
+            wanted = command.wanted
+            if wanted.ttl_ms is None and not wanted.judged:
+                plain = (PLAIN_KIND, command.request_id, *_as_written(wanted))
+                if is_plain(plain):
+                    return pack(plain)
         return pack(_fields(command))
     except (ValueError, OverflowError) as error:  # surrogates in text, numbers beyond 64 bits
         if isinstance(error, MalformedCommand):
