@@ -15,18 +15,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from namestore.core.events import Holding
 from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.records import Record
-from namestore.errors import (
-    InvalidRequest,
-    InvariantViolation,
-    NameNotFound,
-    NamestoreError,
-    NotOwner,
-    OutcomeUnknown,
-    OwnerLimit,
-    StaleFence,
-    Unavailable,
-)
+from namestore.errors import InvariantViolation, NamestoreError, OutcomeUnknown, Unavailable
 from namestore.policy import Reason, Refusal
+from namestore.rpc.refusing import refused, reused
 from namestore.v1 import registry_pb2 as pb
 
 # By which verdict a name was not granted, and how that is called on the wire.
@@ -160,14 +151,14 @@ def release_response(answer: Answer) -> pb.ReleaseResponse:
     outcome = decided(answer)
     if outcome.verdict is Verdict.RELEASED:
         return pb.ReleaseResponse(released=True, revision=outcome.revision)
-    raise _refused(outcome)
+    raise refused(outcome)
 
 
 def update_response(answer: Answer) -> pb.UpdateResponse:
     """The answer to an update that happened. Raises as `release_response`."""
     outcome = decided(answer)
     if outcome.verdict is not Verdict.UPDATED or outcome.record is None:
-        raise _refused(outcome)
+        raise refused(outcome)
     return pb.UpdateResponse(record=name_record(outcome.record), revision=outcome.revision)
 
 
@@ -175,7 +166,7 @@ def confirm_response(answer: Answer) -> pb.ConfirmResponse:
     """The answer to a confirmation that happened. Raises as `release_response`."""
     outcome = decided(answer)
     if outcome.verdict is not Verdict.CONFIRMED or outcome.record is None:
-        raise _refused(outcome)
+        raise refused(outcome)
     return pb.ConfirmResponse(record=name_record(outcome.record), revision=outcome.revision)
 
 
@@ -191,7 +182,7 @@ def rename_response(answer: Answer) -> pb.RenameResponse:
     elif outcome.verdict in _REFUSALS:
         _fill_refusal(response, outcome)
     else:
-        raise _refused(outcome)
+        raise refused(outcome)
     _fill_outcome(response, outcome)
     return response
 
@@ -240,7 +231,7 @@ def _fill_registered(response: pb.RegisterResponse, outcome: Outcome, path: str)
     if verdict in _REFUSALS:
         _fill_refusal(response, outcome)
     elif verdict is Verdict.REQUEST_ID_REUSED:
-        raise _reused(path)
+        raise reused(path)
     elif verdict is not Verdict.NOT_TRIED:
         raise InvariantViolation(f"a register was decided as {verdict.name}")
     _fill_outcome(response, outcome)
@@ -271,36 +262,3 @@ def _fill_unfit(response: Granting, reason: Refusal | None, revision: int) -> No
     else:
         response.refusal = pb.INVALID_BY_POLICY
         response.policy_reason = reason.reason.value
-
-
-def _refused(outcome: Outcome) -> NamestoreError:
-    """The error that stands for a change that did not happen."""
-    fence = {}
-    if outcome.record is not None:
-        fence = {"create_revision": str(outcome.record.create_revision)}
-    match outcome.verdict:
-        case Verdict.NAME_NOT_FOUND:
-            return NameNotFound("nobody holds the name")
-        case Verdict.NOT_OWNER:
-            return NotOwner("somebody else holds the name", **fence)
-        case Verdict.STALE_FENCE:
-            return StaleFence("the name was registered anew since that create_revision", **fence)
-        case Verdict.OWNER_LIMIT:
-            return OwnerLimit("the new owner has as many names there as the policy allows")
-        case Verdict.REQUEST_ID_REUSED:
-            return _reused("")
-        case verdict:
-            return InvariantViolation(f"a change of a holding was decided as {verdict.name}")
-
-
-def _reused(path: str) -> InvalidRequest:
-    message = (
-        f"{path}request_id was used for a different request before: a retry repeats its request "
-        "in every field, and a new request needs a new request_id"
-    )
-    if path:
-        message += (
-            " (of an independent batch, the other requests were decided: send them again to hear "
-            "how)"
-        )
-    return InvalidRequest(message, field=path + "request_id")
