@@ -1,6 +1,6 @@
 """Who leads: pre-vote, votes, the leader's check of its own quorum, transfer.
 
-Replaces PySyncObj's election (Raft paper, section 5.2 and 5.4.1; thesis, 4.2.3, 6.2, 9.6):
+Replaces PySyncObj's election (Raft paper, section 5.2 and 5.4.1; thesis, 4.2.2, 4.2.3, 6.2, 9.6):
 
 * A candidate first asks whether it could win (pre-vote), so that a node that was cut off does not
   depose a healthy leader when it returns.
@@ -51,11 +51,11 @@ class Elections(Base):
                 self._transfer_to = None
         elif self._election_due(now):
             self._reset_election_deadline()
-            if self.is_voter and self._may_take_part():
+            # Who is left out by what may never be committed stands as well (thesis, 4.2.2): it may
+            # hold what nobody else can be elected without. Or it is gone already, and nobody
+            # speaks to it any more: the leader hears this, and does.
+            if (self.is_voter or self._is_left_out()) and self._may_take_part():
                 self._start_pre_vote()
-            elif self._is_left_out():
-                # Perhaps nobody speaks to us any more: the leader hears this, and does.
-                self._ask_for_votes(self.term + 1, pre_vote=True)
 
     def _quorum_answers(self, now: float) -> bool:
         horizon = now - self.settings.timing.election_max
@@ -89,7 +89,7 @@ class Elections(Base):
         )
 
     def _is_left_out(self) -> bool:
-        """A layer above knows whether this node was a voter, and may be none any more."""
+        """A layer above knows whether this node was a voter, and may not be one any more."""
         return False
 
     # -- asking -----------------------------------------------------------------------------

@@ -199,3 +199,42 @@ def test_who_was_let_in_by_a_newcomer_is_judged_again_once_it_counts() -> None:
     cluster.turn("d", campaign=True)
     cluster.settle("bcd")
     assert not cluster.leads("d")  # by its own vote and b's, of four
+
+
+def test_who_is_left_out_by_an_uncommitted_change_can_be_elected() -> None:
+    """The leader's disk fails with the removal of the other voter, which has it already: without
+    that one nobody can be elected, as its log is longer; by its log it does not count. It stands
+    all the same, sees its removal through, and ends (thesis, 4.2.2)."""
+    cluster = OurCluster("ab")
+    cluster.start()
+    cluster.first_leader("a")
+    log = cluster.disks["a"].log
+    cluster.engines["a"].order(Remove("b"), 10**6, lambda _: None)
+    synced = log.sync
+
+    def fail() -> None:
+        raise Killed
+
+    log.sync = fail  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        cluster.turn("a")
+    log.sync = synced  # type: ignore[method-assign]
+    cluster.deliver("a", "b")
+    cluster.crash("a")
+    assert cluster.engines["b"].membership.get("b") is None
+    cluster.restart("a")
+    assert cluster.engines["a"].membership.get("b") is not None
+    cluster.pass_time(5)
+    cluster.turn("a", campaign=True)
+    cluster.flush()
+    assert not cluster.leads("a")  # b has more
+    cluster.pass_time(5)
+    cluster.turn("b", campaign=True)
+    cluster.settle()
+    assert cluster.engines["b"].removed
+    cluster.crash("b")
+    cluster.elect("a", among="a")
+    assert sorted(cluster.engines["a"].membership.voters) == ["a"]
+    granted = cluster.write("a", "n:alice", "bob")
+    cluster.flush(among="a")
+    assert granted.granted

@@ -100,6 +100,16 @@ class NeverToldRemoved(Engine):
         """Nothing is said."""
 
 
+class LeftOutOnlyAsks(Engine):
+    """Who is left out by a change that is not committed never stands, only asks."""
+
+    def _start_pre_vote(self) -> None:
+        if self.is_voter:
+            super()._start_pre_vote()
+        else:
+            self._ask_for_votes(self.term + 1, pre_vote=True)
+
+
 class BelievesRemovalAtOnce(Engine):
     """A node stops once its removal is in its log, committed or not."""
 

@@ -54,6 +54,10 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(142),
         "DeniesTakenPolicy",
     ),
+    "a leader's disk fails with the removal of the other voter, who has it already": (
+        Plan.draw(50000325),
+        "LeftOutOnlyAsks",
+    ),
     "a leader's clock is behind those of the others": (Plan.draw(109), "FreesBySlowClock"),
 }
 

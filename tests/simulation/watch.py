@@ -113,9 +113,12 @@ class Watch:
         self._note("damaged", host.node_id)
 
     def retires(self, host: Any) -> None:
-        """A node ends because it was removed."""
-        counts = (host.node_id, host.drive.incarnation) in self.book.newest.voters.items()
-        if counts or host.leads:
+        """A node ends because it was removed.
+
+        It may lead: by a membership that leaves it out, until that is committed (thesis, 4.2.2).
+        """
+        self._new_commit(host, host.engine.commit_index)
+        if (host.node_id, host.drive.incarnation) in self.book.newest.voters.items():
             raise Violation("removed for good", f"{host.node_id} ends, and it counts")
         self._note("retires", host.node_id)
 
