@@ -73,6 +73,7 @@ class Engine(Changes):
             self.applied_index < self.commit_index
             or not self.proposals.queue.empty
             or not self.reads.empty
+            or self._may_propose()
             or self._log.dirty
             or self._held
         )

@@ -81,7 +81,8 @@ class Requests(ReadIndex):
             self.proposals.hurry(now)
             for read in self.reads.waiting:
                 read.deadline = min(read.deadline, now)
-        self.proposals.expire(now, why_not)
+        held_up = isinstance(why_not, NoLeader) and not self._has_room()
+        self.proposals.expire(now, _behind() if held_up else why_not)
         self.reads.expire(now, why_not)
         self.proposals.forward_again(now - self.settings.timing.election_max)
         self.reads.ask_again(now - self.settings.timing.election_max)
@@ -104,7 +105,7 @@ class Requests(ReadIndex):
             return
         if self.is_leader:
             time_ms = self._time_ms()
-            while proposals.waiting and time_ms is not None:
+            while proposals.waiting and time_ms is not None and self._has_room():
                 self._append_batch(self._next_batch(self.settings.bounds.entry_bytes), time_ms)
         elif self.is_connected(self.leader_id):
             while proposals.waiting and len(proposals.forwarded) < _FORWARDS_UNDER_WAY_MAX:
@@ -112,6 +113,19 @@ class Requests(ReadIndex):
                 if not self._forward(self.leader_id, batch, now):
                     proposals.put_back(batch)
                     break
+
+    def _may_propose(self) -> bool:
+        """Proposals wait for nothing but the next turn of this leader."""
+        waits = self.is_leader and bool(self.proposals.waiting) and self._transfer_to is None
+        return waits and self._log_time_at is not None and self._has_room()
+
+    def _has_room(self) -> bool:
+        """So little is not committed yet that this leader may put more into its log.
+
+        Otherwise callers would wait behind what was given up long ago, however often they asked.
+        """
+        uncommitted = self._log.last_index - self.commit_index
+        return not self.is_leader or uncommitted < self.settings.bounds.uncommitted_entries
 
     def _next_batch(self, bytes_max: int) -> list[Proposal]:
         """The next proposals that fit into one entry, or into one message: at least one."""
@@ -203,6 +217,10 @@ class Requests(ReadIndex):
             if status == NOT_LEADING and peer == self.leader_id:
                 self._leader_stepped_down(peer)
             self.proposals.put_back(batch)
+
+
+def _behind() -> Overloaded:
+    return Overloaded("the leader asks for more than the others keep up with; back off and retry")
 
 
 def _result(number: int, status: int, decisions: list[bytes] | None = None) -> Message:

@@ -32,6 +32,8 @@ class Bounds:
         window_messages: As above, counted in messages.
         entry_bytes: Commands in one log entry.
         entry_commands: As above, counted. An entry is applied in one go, heartbeats waiting.
+        uncommitted_entries: In a leader's log, before it puts in more for callers: what comes
+            meanwhile gathers for the next, or is told in time that it was not applied.
         pending_commands: Waiting or under way on this node.
         pending_bytes: As above, in bytes.
         apply_bytes: Applied before the engine looks at the network again.
@@ -45,6 +47,7 @@ class Bounds:
     window_messages: int = 64
     entry_bytes: int = 1024 * 1024
     entry_commands: int = 1000
+    uncommitted_entries: int = 32
     pending_commands: int = 20_000
     pending_bytes: int = 64 * 1024 * 1024
     apply_bytes: int = 4 * 1024 * 1024

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from namestore.core.commands import Register, Wanted, encode_command
+from namestore.core.outcomes import Verdict
+from namestore.errors import NoQuorum, OutcomeUnknown, Overloaded
 from namestore.raft.settings import Bounds
+from tests.defects.cluster import Answer
 from tests.defects.ours import OurCluster
 
 
@@ -33,3 +37,63 @@ def test_applying_lets_the_network_have_its_turn() -> None:
     assert engine.commit_index == start + len(answers)
     assert turns == [2] * 5
     assert [answer.heard for answer in answers] == [[True]] * len(answers)
+
+
+def _asked(cluster: OurCluster, count: int, timeout: float) -> list[Answer]:
+    commands = [Register(b"r%d" % n, Wanted(f"n:{n}", "", "u")) for n in range(count)]
+    return [cluster.propose("a", [encode_command(each)], timeout) for each in commands]
+
+
+def test_a_leader_does_not_run_ahead_of_its_followers() -> None:
+    """What they do not keep up with waits outside the log, and is told in time that it was not
+    applied: a log that is full of what was given up would make everybody late, for ever."""
+    cluster = OurCluster("abc", Bounds(entry_commands=1, uncommitted_entries=4))
+    cluster.start()
+    cluster.first_leader("a")
+    engine = cluster.engines["a"]
+    committed = engine.commit_index
+    answers = _asked(cluster, 10, 0.3)
+    for _ in range(3):
+        cluster.pass_time(0.05)
+        cluster.turn("a")
+    assert engine.log_end == committed + 4
+    for _ in range(6):
+        cluster.pass_time(0.05)
+        cluster.turn("a")
+    told = [type(answer.heard[0]) for answer in answers]
+    assert told == [OutcomeUnknown] * 4 + [Overloaded] * 6
+    assert engine.log_end == committed + 4
+    cluster.settle()
+    assert engine.commit_index == committed + 4
+
+
+def test_what_waits_goes_on_as_soon_as_there_is_room() -> None:
+    """In the next turn, without a nap: a commit makes room, and nobody else would wake the node."""
+    cluster = OurCluster("abc", Bounds(entry_commands=1, uncommitted_entries=4))
+    cluster.start()
+    cluster.first_leader("a")
+    answers = _asked(cluster, 10, 5.0)
+    cluster.turn("a")
+    engine = cluster.engines["a"]
+    assert engine._nap() > 0.0
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    assert engine._nap() == 0.0
+    cluster.flush()
+    cluster.settle()
+    verdicts = [answer.heard[0][0][0].verdict for answer in answers]
+    assert verdicts == [Verdict.GRANTED] * 10
+
+
+def test_without_a_majority_nobody_is_told_that_there_is_too_much() -> None:
+    """Who would back off and ask the same node again had better go elsewhere."""
+    cluster = OurCluster("abc", Bounds(entry_commands=1, uncommitted_entries=4))
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.isolate("a")
+    answers = _asked(cluster, 6, 0.3)
+    for _ in range(9):
+        cluster.pass_time(0.05)
+        cluster.turn("a")
+    told = [type(answer.heard[0]) for answer in answers]
+    assert told == [OutcomeUnknown] * 4 + [NoQuorum] * 2
