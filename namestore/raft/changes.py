@@ -5,13 +5,14 @@ Membership changes one voter at a time, each committed before the next begins (R
 caught up (4.2.1). Who is removed is still told so: the leader sends it the log up to the entry that
 removes it; it stops once it has applied that.
 
-Orders given to a follower travel to the leader. An order that is given again while it is carried
-out joins it. Invariant: no order begins while the newest membership in the leader's log is not
-committed.
+An order that is given again while it is carried out joins it. Invariants: no order begins while the
+newest membership in the leader's log is not committed; that something is so already says only a
+leader that still is one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,19 +29,11 @@ from namestore.logs import get_logger
 from namestore.raft.base import Message
 from namestore.raft.following import KIND_MEMBERSHIP
 from namestore.raft.membership import Member, Membership, encode_membership
-from namestore.raft.orders import (
-    Add,
-    Order,
-    OrderAnswer,
-    Remove,
-    Transfer,
-    decode_answer,
-    decode_order,
-    encode_answer,
-    encode_order,
-)
+from namestore.raft.ordering import Ordering
+from namestore.raft.orders import Add, Order, OrderAnswer, Remove, Transfer
+from namestore.raft.reads import Read
 from namestore.raft.settings import Settings
-from namestore.raft.transfers import OrderDone, Transfers
+from namestore.raft.transfers import OrderDone
 
 # A newcomer counts as caught up when it lacks no more entries than this.
 _CAUGHT_UP_ENTRIES = 64
@@ -70,66 +63,13 @@ class _Change:
     incarnation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ordered:
-    """An order that was sent to a leader."""
-
-    order: Order
-    deadline: float
-    leader_id: str
-    done: OrderDone
-
-
-class Changes(Transfers):
-    """The layer of operators."""
+class Changes(Ordering):
+    """The layer of membership changes."""
 
     def __init__(self, transport: Any, settings: Settings) -> None:
         self._change: _Change | None = None
-        self._ordered: dict[int, _Ordered] = {}
         self._farewells: dict[str, float] = {}
         super().__init__(transport, settings)
-        self._handlers |= {"order": self._on_order, "order_result": self._on_order_result}
-
-    def order(self, order: Order, timeout: float, done: OrderDone) -> None:
-        """Carries out an order here or has the leader do it. `done` is called once, in time."""
-        deadline = self._clock() + timeout
-        if self.is_leader:
-            self._carry_out(order, deadline, done)
-            return
-        number, leader_id = self._number(), self.leader_id
-        message: Message = {
-            "type": "order",
-            "request": number,
-            "timeout_ms": max(1, int(timeout * 1000)),
-            "body": encode_order(order),
-        }
-        if leader_id is None or not self._send(leader_id, message):
-            done(self._why_not())
-        else:
-            self._ordered[number] = _Ordered(order, deadline, leader_id, done)
-
-    def _on_order(self, peer: str, message: Message) -> None:
-        number = message["request"]
-
-        def done(answer: OrderAnswer) -> None:
-            body = encode_answer(answer)
-            self._send(peer, {"type": "order_result", "request": number, "body": body})
-
-        if not self.is_leader:
-            done(NoLeader(f"node {self.node_id} does not lead; retry"))
-            return
-        try:
-            order = decode_order(message["body"])
-        except ValueError as error:
-            done(InvalidRequest(str(error)))
-            return
-        timeout = min(message["timeout_ms"] / 1000, 3600.0)
-        self._carry_out(order, self._clock() + timeout, done)
-
-    def _on_order_result(self, peer: str, message: Message) -> None:
-        waiting = self._ordered.pop(message["request"], None)
-        if waiting is not None:
-            waiting.done(decode_answer(message["body"]))
 
     def _carry_out(self, order: Order, deadline: float, done: OrderDone) -> None:
         change = self._change
@@ -162,7 +102,7 @@ class Changes(Transfers):
         addresses = (order.raft_address, order.grpc_address)
         if known is not None and known.voter:
             if (known.raft_address, known.grpc_address) == addresses:
-                done(self._membership)
+                self._confirm(deadline, done, lambda found: found.get(order.node_id) == known)
                 return
             reason = f"{order.node_id} is a member already, at other addresses; remove it first"
             done(InvalidRequest(reason, field="node_id"))
@@ -180,7 +120,7 @@ class Changes(Transfers):
         node_id, remaining = order.node_id, self._membership.without(order.node_id)
         alive = [peer for peer in self.peers if self.is_connected(peer)]
         if self._membership.get(node_id) is None:
-            done(self._membership)  # it is gone, as was asked
+            self._confirm(deadline, done, lambda found: found.get(node_id) is None)
         elif not remaining.voters:
             done(InvalidRequest(f"{node_id} is the only voter left", field="node_id"))
         elif not remaining.majority_of([*alive, self.node_id]):
@@ -193,6 +133,27 @@ class Changes(Transfers):
         else:
             self._begin_farewell(node_id)
             self._begin_change(order, remaining, deadline, done)
+
+    def _confirm(
+        self, deadline: float, done: OrderDone, is_so: Callable[[Membership], bool]
+    ) -> None:
+        """Answers that what was asked for is so already, once a round has shown it.
+
+        A leader that was deposed and does not know it goes by members of long ago.
+        """
+
+        def confirmed(error: NamestoreError | None) -> None:
+            agreed = self._newest_agreed()
+            if error is not None:
+                done(error)
+            elif agreed is not None and is_so(agreed[1]):
+                done(agreed[1])
+            else:
+                done(OutcomeUnknown("the members have changed meanwhile; ask again"))
+
+        refused = self.reads.put(Read(deadline, confirmed))
+        if refused is not None:
+            done(refused)
 
     def _begin_change(
         self, order: Order, membership: Membership, deadline: float, done: OrderDone
@@ -274,26 +235,6 @@ class Changes(Transfers):
                 self._progress.pop(node_id, None)
                 self._adopt_membership(self._membership)
 
-    # -- orders sent to a leader ------------------------------------------------------------
-
-    def _finish_ordered(self, now: float) -> None:
-        """Answers those whose leader is lost, or silent for too long."""
-        for number, waiting in list(self._ordered.items()):
-            answer: OrderAnswer | None = None
-            if self.leader_id != waiting.leader_id or not self.is_connected(waiting.leader_id):
-                lost = OutcomeUnknown("the leader changed meanwhile; look at the members")
-                # That leadership changed is what a transfer asks for.
-                answer = self.leader_id if isinstance(waiting.order, Transfer) else lost
-            if answer is None and now >= waiting.deadline:
-                answer = OutcomeUnknown("the leader did not answer in time; look at the members")
-            if answer is not None:
-                del self._ordered[number]
-                waiting.done(answer)
-
     def _drop_orders(self, error: NamestoreError) -> None:
-        """The node stops: nobody is left waiting."""
-        self._drop_transfers(error)
-        ordered, self._ordered = self._ordered, {}
-        for waiting in ordered.values():
-            waiting.done(error)
+        super()._drop_orders(error)
         self._end_change(OutcomeUnknown("this node is shutting down; look at the members"))

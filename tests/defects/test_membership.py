@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from namestore.errors import OutcomeUnknown
 from namestore.raft.membership import Member, Membership
 from namestore.raft.orders import Add, Remove
 from namestore.raft.settings import Bounds
@@ -238,3 +239,68 @@ def test_who_is_left_out_by_an_uncommitted_change_can_be_elected() -> None:
     granted = cluster.write("a", "n:alice", "bob")
     cluster.flush(among="a")
     assert granted.granted
+
+
+def _removed(cluster: OurCluster, leader: str, node: str, among: str) -> None:
+    heard: list[Any] = []
+    cluster.engines[leader].order(Remove(node), 10**6, heard.append)
+    cluster.settle(among)
+    assert isinstance(heard[-1], Membership)
+
+
+def test_a_deposed_leader_does_not_say_that_somebody_is_a_member() -> None:
+    """It goes by members of long ago: who was removed meanwhile would be taken for joined, and the
+    cluster for larger than it is. It answers once a round has shown that it is so, or is not."""
+    cluster = OurCluster("abcde")
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.isolate("a")
+    cluster.elect("b", among="bcde")
+    _removed(cluster, "b", "e", "bcd")
+    assert cluster.leads("a")
+    heard = _add(cluster, "e")
+    cluster.turn("a")
+    assert heard == []
+    cluster.rejoin("a")
+    cluster.settle("abcd")
+    assert [type(answer) for answer in heard] == [OutcomeUnknown]
+    cluster.engines["b"].order(Add("e", "e:1", "e:2"), 10**6, heard.append)
+    cluster.settle()
+    assert isinstance(heard[-1], Membership)
+    assert heard[-1].get("e") is not None
+
+
+def test_a_deposed_leader_does_not_say_that_somebody_is_gone() -> None:
+    """Nor the other way round: the disk of who counts again must not be thrown away."""
+    cluster = OurCluster("abcde")
+    cluster.start()
+    cluster.first_leader("a")
+    _removed(cluster, "a", "e", "abcd")
+    cluster.crash("e")
+    cluster.wipe("e")
+    cluster.restart("e")
+    cluster.isolate("a")
+    cluster.elect("b", among="bcd")
+    added: list[Any] = []
+    cluster.engines["b"].order(Add("e", "e:1", "e:2"), 10**6, added.append)
+    cluster.settle("bcde")
+    assert isinstance(added[-1], Membership)
+    assert cluster.leads("a")
+    heard: list[Any] = []
+    cluster.engines["a"].order(Remove("e"), 10**6, heard.append)
+    cluster.turn("a")
+    assert heard == []
+    cluster.rejoin("a")
+    cluster.settle()
+    assert [type(answer) for answer in heard] == [OutcomeUnknown]
+
+
+def test_what_is_so_already_is_said() -> None:
+    """Who asks twice for the same hears that it is done."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    cluster.first_leader("a")
+    heard = _add(cluster, "c")
+    cluster.engines["a"].order(Remove("d"), 10**6, heard.append)
+    cluster.settle()
+    assert heard == [cluster.engines["a"].membership] * 2

@@ -100,6 +100,14 @@ class NeverToldRemoved(Engine):
         """Nothing is said."""
 
 
+class MembersUnconfirmed(Engine):
+    """A leader answers that somebody is a member, or is none, without asking whether it leads."""
+
+    def _confirm(self, deadline: float, done: Any, is_so: Any) -> None:
+        del deadline, is_so
+        done(self._membership)
+
+
 class LeftOutOnlyAsks(Engine):
     """Who is left out by a change that is not committed never stands, only asks."""
 

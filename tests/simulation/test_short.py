@@ -58,6 +58,10 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(50000325),
         "LeftOutOnlyAsks",
     ),
+    "a deposed leader is asked to add who was removed meanwhile": (
+        Plan.draw(90001127),
+        "MembersUnconfirmed",
+    ),
     "a leader's clock is behind those of the others": (Plan.draw(109), "FreesBySlowClock"),
 }
 
