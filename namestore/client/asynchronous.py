@@ -7,9 +7,9 @@ what each call means; a test compares the two, method by method.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from namestore.client import exporting, operations, posts, watching
 from namestore.client.drivers import AsyncDriver
@@ -181,10 +181,10 @@ class NameStore(AsyncLife):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(
+    def _run(
         self,
         operation: Callable[Concatenate[Session, ParametersT], Operation[ResultT]],
         *args: ParametersT.args,
         **kwargs: ParametersT.kwargs,
-    ) -> ResultT:
-        return await self._driver.run(operation(self._session, *args, **kwargs))
+    ) -> Coroutine[Any, Any, ResultT]:
+        return self._driver.run(operation(self._session, *args, **kwargs))

@@ -13,6 +13,7 @@ from itertools import count
 from math import ceil
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 
 from namestore.client.values import NewName
 from namestore.core.limits import REQUEST_ID_BYTES_MAX
@@ -46,6 +47,14 @@ def member_request_ids(whole: bytes) -> Iterator[bytes]:
         digest = begun.copy()
         digest.update(index.to_bytes(8, "big"))
         yield digest.digest()
+
+
+def identity_of(request: Message) -> dict[str, str]:
+    """What tells a request from others: its request_id in hexadecimal, and its name, if any."""
+    request_id: bytes = getattr(request, "request_id", b"")
+    name: str = getattr(request, "name", "")
+    identity = {"request_id": request_id.hex(), "name": name}
+    return {key: value for key, value in identity.items() if value}
 
 
 def checked_name(name: str) -> str:

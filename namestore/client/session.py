@@ -34,7 +34,7 @@ from namestore.client.network import (
     Silence,
     Sleep,
 )
-from namestore.client.requests import checked_timeout
+from namestore.client.requests import checked_timeout, identity_of
 from namestore.client.retry import (
     Backoff,
     Verdict,
@@ -133,10 +133,7 @@ def call(
         NamestoreError: `OutcomeUnknown` (writes only) when an attempt may have been applied; else
             what the server stated last; else `Unreachable`.
     """
-    response: ResponseT = yield from _carry(
-        session, _Progress(method, request, session.clock() + timeout, timeout)
-    )
-    return response
+    return _carry(session, _Progress(method, request, session.clock() + timeout, timeout))
 
 
 def opened(
@@ -167,7 +164,10 @@ def _carry(session: Session, progress: _Progress) -> Operation[Any]:
         began = session.clock()
         endpoint = choose(began, progress.round)
         try:
-            response = yield from _attempt(session, progress, endpoint)
+            if progress.opens or not endpoints.is_proven(endpoint):
+                response = yield from _attempt(session, progress, endpoint)
+            else:
+                response = yield _send(session, progress, endpoint, began)
         except (NamestoreError, NoAnswer) as failure:
             wait = _after_failure(session, progress, endpoint, failure)
             if wait:
@@ -183,7 +183,7 @@ def _carry(session: Session, progress: _Progress) -> Operation[Any]:
 
 
 def _attempt(session: Session, progress: _Progress, endpoint: str) -> Operation[Any]:
-    """One attempt at one endpoint, with the question before it if that is due."""
+    """One attempt at one endpoint that is more than a message, or has a question before it."""
     progress.was_sent = False
     if not session.endpoints.is_proven(endpoint):
         status: StatusResponse = yield Send(
@@ -193,12 +193,19 @@ def _attempt(session: Session, progress: _Progress, endpoint: str) -> Operation[
             _patience(session, progress, _left(session, progress)),
         )
         session.endpoints.note_status(endpoint, status)
+    if not progress.opens:
+        return (yield _send(session, progress, endpoint, session.clock()))
     progress.was_sent = progress.ever_sent = True
-    left = _left(session, progress)
+    patience = _patience(session, progress, _left(session, progress))
+    return (yield Open(endpoint, progress.method, progress.request, patience))
+
+
+def _send(session: Session, progress: _Progress, endpoint: str, now: float) -> Send:
+    """The request itself."""
+    progress.was_sent = progress.ever_sent = True
+    left = max(progress.deadline - now, 0.001)
     patience = _patience(session, progress, left)
-    if progress.opens:
-        return (yield Open(endpoint, progress.method, progress.request, patience))
-    return (yield Send(endpoint, progress.method, progress.request, patience, left))
+    return Send(endpoint, progress.method, progress.request, patience, left)
 
 
 def _left(session: Session, progress: _Progress) -> float:
@@ -210,8 +217,12 @@ def _patience(session: Session, progress: _Progress, left: float) -> float:
     alone = len(session.endpoints.addresses) == 1
     if alone or (progress.method.patient and progress.was_sent):
         return left
-    slow = min(session.answer_seconds * _PATIENCE_ANSWERS, progress.timeout / 2)
-    return min(left, max(PATIENCE_SECONDS, slow) * 2.0**progress.silences)
+    patience, slow = PATIENCE_SECONDS, session.answer_seconds * _PATIENCE_ANSWERS
+    if slow > patience:
+        patience = max(patience, min(slow, progress.timeout / 2))
+    if progress.silences:
+        patience *= 2.0**progress.silences
+    return min(left, patience)
 
 
 def _after_failure(session: Session, progress: _Progress, endpoint: str, failure: Failure) -> float:
@@ -274,7 +285,7 @@ def _conclusion(progress: _Progress) -> NamestoreError:
         method = progress.method
         conclusion = OutcomeUnknown(
             f"{method.name} may have been applied; {method.retry_advice} ({findings})",
-            **_identity(progress.request),
+            **identity_of(progress.request),
         )
     elif isinstance(last, NamestoreError) and not isinstance(last, OutcomeUnknown):
         return last
@@ -286,10 +297,3 @@ def _conclusion(progress: _Progress) -> NamestoreError:
         conclusion = Unreachable(f"no endpoint could be reached ({findings})")
     conclusion.__cause__ = last
     return conclusion
-
-
-def _identity(request: Message) -> dict[str, str]:
-    request_id: bytes = getattr(request, "request_id", b"")
-    name: str = getattr(request, "name", "")
-    identity = {"request_id": request_id.hex(), "name": name}
-    return {key: value for key, value in identity.items() if value}
