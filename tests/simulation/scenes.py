@@ -80,10 +80,13 @@ def _draw_disk(rng: random.Random) -> DiskFaults:
 
 
 def _draw_bounds(rng: random.Random) -> Bounds:
+    message_bytes, window_messages = rng.choice([60, 500, 512 * 1024]), rng.choice([1, 3, 64])
     return Bounds(
-        message_bytes=rng.choice([60, 500, 512 * 1024]),
-        window_messages=rng.choice([1, 3, 64]),
+        message_bytes=message_bytes,
+        window_messages=window_messages,
         entry_commands=rng.choice([1, 3, 4096]),
+        # No further than what is under way: on so narrow a way everything else would be late.
+        uncommitted_entries=min(32, 4 * window_messages),
         pending_commands=rng.choice([3, 20_000, 20_000]),
         apply_bytes=rng.choice([200, 4 << 20]),
         log_entries=rng.choice([5, 30, 200, 100_000]),

@@ -51,7 +51,7 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         "SnapshotWithoutRequests",
     ),
     "a policy is taken, and the majority is lost before it is read again": (
-        Plan.draw(142),
+        Plan.draw(172),
         "DeniesTakenPolicy",
     ),
     "a leader's disk fails with the removal of the other voter, who has it already": (

@@ -204,11 +204,22 @@ class Watch:
                 self._check_change(host, entry)
 
     def removes(self, host: Any, start: int) -> None:
-        """A log is about to lose its entries from there on, but for those below, to a snapshot."""
+        """A log is about to lose its entries from there on, but for those below, to a snapshot.
+
+        What is committed may be among them: who was away hears late of a leader that committed
+        nothing there, and later of the one that committed what it had. The others must hold it, and
+        the node itself must not have called it committed.
+        """
         log = host.log
+        disks = ((each, (each.node_id, each.drive.incarnation)) for each in self.hosts)
+        others = {disk: each.log for each, disk in disks if each is not host}
         for index in range(max(start, log.first_index), log.last_index + 1):
             entry = log.peek(index)
-            if entry is not None and self._committed.get(index) == entry:
+            if entry is None or self._committed.get(index) != entry:
+                continue
+            holders = [d for d, other in others.items() if other.has_durably(index, entry.term)]
+            knew = index <= self._seen_commit[host.node_id]
+            if knew or not self.book.newest.majority(holders):
                 raise Violation("committed for good", f"{host.node_id} removes entry {index}")
 
     def _check_change(self, host: Any, entry: LogEntry) -> None:
