@@ -63,6 +63,8 @@ class Ordering(Transfers):
 
     def _on_order(self, peer: str, message: Message) -> None:
         number = message["request"]
+        if self._is_repeated(peer, number):
+            return  # a removal that comes late would take away who was added again since
 
         def done(answer: OrderAnswer) -> None:
             body = encode_answer(answer)

@@ -165,11 +165,8 @@ class Requests(ReadIndex):
 
     def _on_forward(self, peer: str, message: Message) -> None:
         number, commands = message["request"], message["commands"]
-        if (peer, number) in self._taken_in:
-            return  # repeated on its way: refusing it would say "certainly not" of the first
-        self._taken_in[(peer, number)] = None
-        if len(self._taken_in) > _REMEMBERED_FORWARDS:
-            del self._taken_in[next(iter(self._taken_in))]
+        if self._is_repeated(peer, number):
+            return  # refusing it would say "certainly not" of the first
 
         def done(answer: list[Decision] | NamestoreError) -> None:
             self._send(peer, _forward_result(number, answer))
@@ -188,6 +185,15 @@ class Requests(ReadIndex):
         refused = self.proposals.queue.put(proposal)
         if refused is not None:
             done(refused)
+
+    def _is_repeated(self, peer: str, number: int) -> bool:
+        """The node's request under that number was here before: it was repeated on its way."""
+        if (peer, number) in self._taken_in:
+            return True
+        self._taken_in[(peer, number)] = None
+        if len(self._taken_in) > _REMEMBERED_FORWARDS:
+            del self._taken_in[next(iter(self._taken_in))]
+        return False
 
     def _on_forward_result(self, peer: str, message: Message) -> None:
         sent_at, batch = self.proposals.forwarded.pop(message["request"], (0.0, []))

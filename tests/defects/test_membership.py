@@ -304,3 +304,24 @@ def test_what_is_so_already_is_said() -> None:
     cluster.engines["a"].order(Remove("d"), 10**6, heard.append)
     cluster.settle()
     assert heard == [cluster.engines["a"].membership] * 2
+
+
+def test_an_order_that_is_repeated_on_its_way_is_carried_out_once() -> None:
+    """The removal comes once more, when the node has been added again: it stays."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    cluster.first_leader("a")
+    heard: list[Any] = []
+    cluster.engines["b"].order(Remove("c"), 10**6, heard.append)
+    repeated = list(cluster.in_flight("b", "a"))
+    cluster.settle("ab")
+    assert isinstance(heard[-1], Membership)
+    cluster.crash("c")
+    cluster.wipe("c")
+    cluster.restart("c")
+    added = _add(cluster, "c")
+    cluster.settle()
+    assert isinstance(added[-1], Membership)
+    cluster.put("b", "a", repeated)
+    cluster.settle()
+    assert cluster.engines["a"].membership.get("c") is not None

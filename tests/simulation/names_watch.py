@@ -41,6 +41,8 @@ class NamesWatch(Watch):
     def turned(self, host: Any) -> None:
         """A node finished a turn."""
         super().turned(host)
+        if host.leads:  # it looks at the clocks also while nobody asks it for anything
+            self._look_at_clocks(host)
         self._note_committed(host, self.committed_index)
 
     def died(self, host: Any) -> None:
@@ -70,17 +72,20 @@ class NamesWatch(Watch):
 
     def _check_time(self, host: Any, time_ms: int) -> None:
         """An entry is made: its time is one that a majority's clocks have passed."""
+        self._look_at_clocks(host)
+        latest = int(host.clock() * 1000) + self._ahead_ms + _CARRIED_MS
+        if time_ms > latest:
+            raise Violation(
+                "time of a majority", f"{host.node_id} says {time_ms}, and it is {latest} at most"
+            )
+
+    def _look_at_clocks(self, host: Any) -> None:
         voters = self.book.in_force(host.log).voters
         for other in self.hosts:
             self.clock_set(other)
         skews = sorted((self._skews[node_id] for node_id in voters), reverse=True)
         # Log time goes on from where it was, also when those have left whose clocks said so.
         self._ahead_ms = max(self._ahead_ms, skews[len(voters) // 2])
-        latest = int(host.clock() * 1000) + self._ahead_ms + _CARRIED_MS
-        if time_ms > latest:
-            raise Violation(
-                "time of a majority", f"{host.node_id} says {time_ms}, and it is {latest} at most"
-            )
 
     @property
     def apart_s(self) -> float:
