@@ -186,14 +186,15 @@ class Following(Elections):
             self.agreed_membership,
             peer,
             known_index=self.agreed_index,
-            outsider=not self.is_voter,
+            outsider=not (self.is_voter or self._is_left_out()),
         )
 
     def _reconsider_peers(self) -> None:
         """Lets go of who was let in when we knew less; its next greeting is judged by what we know.
 
         Until its first vote counts, a newcomer lets in whoever says to be a member: also a node
-        that lost its disk, whose votes must not be counted later.
+        that lost its disk, whose votes must not be counted later. A node that is left out by what
+        is not committed stands for election, so it judges like one that counts.
         """
         for node_id in sorted(self._nodes):
             greeting = self._transport.hello_of(node_id)

@@ -241,6 +241,27 @@ def test_who_is_left_out_by_an_uncommitted_change_can_be_elected() -> None:
     assert granted.granted
 
 
+def test_who_is_left_out_counts_no_vote_of_an_emptied_disk() -> None:
+    """It stands, and by its log it is a stranger to the others: all the same it knows which disks
+    count. The vote of a node that lost its disk, and whom all others refuse, makes no leader."""
+    cluster = OurCluster("abcde")
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.settle()
+    cluster.engines["a"].order(Remove("e"), 10**6, lambda _: None)
+    cluster.turn("a")
+    cluster.deliver("a", "e")
+    assert cluster.engines["e"].membership.get("e") is None
+    cluster.crash("a", "b")
+    cluster.wipe("b")
+    cluster.restart("b")
+    assert not cluster.connected("b", "c")
+    cluster.pass_time(5)
+    cluster.turn("e", campaign=True)
+    cluster.settle("bcde")
+    assert not cluster.leads("e")  # by the votes of c and d, of four
+
+
 def _removed(cluster: OurCluster, leader: str, node: str, among: str) -> None:
     heard: list[Any] = []
     cluster.engines[leader].order(Remove(node), 10**6, heard.append)

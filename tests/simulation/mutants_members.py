@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from namestore.raft.bootstrap import Greeting, reason_to_refuse
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Membership
 from namestore.storage import log_files
@@ -116,6 +117,15 @@ class LeftOutOnlyAsks(Engine):
             super()._start_pre_vote()
         else:
             self._ask_for_votes(self.term + 1, pre_vote=True)
+
+
+class LeftOutJudgesNobody(Engine):
+    """Who is left out by a change that is not committed lets in whoever says to be a member."""
+
+    def reason_to_refuse(self, peer: Greeting) -> str | None:
+        if self._is_left_out():
+            return reason_to_refuse(self.agreed_membership, peer, outsider=True)
+        return super().reason_to_refuse(peer)
 
 
 class BelievesRemovalAtOnce(Engine):

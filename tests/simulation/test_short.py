@@ -58,6 +58,10 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(50000325),
         "LeftOutOnlyAsks",
     ),
+    "who is left out stands, and an emptied disk would vote for it": (
+        Plan.draw(150001449),
+        "LeftOutJudgesNobody",
+    ),
     "a deposed leader is asked to add who was removed meanwhile": (
         Plan.draw(90001127),
         "MembersUnconfirmed",
