@@ -5,9 +5,11 @@ Membership changes one voter at a time, each committed before the next begins (R
 caught up (4.2.1). Who is removed is still told so: the leader sends it the log up to the entry that
 removes it; it stops once it has applied that.
 
-An order that is given again while it is carried out joins it. Invariants: no order begins while the
-newest membership in the leader's log is not committed; that something is so already says only a
-leader that still is one.
+An order that is given again while it is carried out joins it. One that was given before the newest
+change was known is not carried out: whoever gave it was told "unknown" and may have gone on since.
+
+Invariants: no order begins while the newest membership in the leader's log is not committed, or was
+not known where it was given; that something is so already says only a leader that still is one.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class Changes(Ordering):
         self._farewells: dict[str, float] = {}
         super().__init__(transport, settings)
 
-    def _carry_out(self, order: Order, deadline: float, done: OrderDone) -> None:
+    def _carry_out(self, order: Order, deadline: float, known_index: int, done: OrderDone) -> None:
         change = self._change
         if isinstance(order, Transfer):
             self._transfer(order.node_id, deadline, done)
@@ -80,6 +82,10 @@ class Changes(Ordering):
             change.waiting.append(done)
         elif self.commit_index < self._first_of_term or self._transfer_to is not None:
             done(NoLeader(f"{self.node_id} is about to begin or to end leading; ask again"))
+        elif self._newest_index > known_index:
+            # Given before that change was known: a removal that comes late would take away who
+            # was added again since.
+            done(NoLeader("the members were changed since this was asked for; ask again"))
         elif not self._may_change(order):
             done(ChangeUnderWay("another change of the cluster is under way; ask again later"))
         elif isinstance(order, Add):
@@ -94,8 +100,12 @@ class Changes(Ordering):
         if change is not None and change.newcomer and order == Remove(change.newcomer):
             # Who waits in vain for a newcomer may think better of it.
             self._end_change(OutcomeUnknown(f"{change.newcomer} is removed instead"))
-        newest = self._memberships[-1][0] if self._memberships else 0
-        return self._change is None and newest <= self.commit_index
+        return self._change is None and self._newest_index <= self.commit_index
+
+    @property
+    def _newest_index(self) -> int:
+        """Where the newest membership stands in the log, or somewhat behind that."""
+        return self._memberships[-1][0] if self._memberships else 0
 
     def _add(self, order: Add, deadline: float, done: OrderDone) -> None:
         known = self._membership.get(order.node_id)
@@ -226,9 +236,8 @@ class Changes(Ordering):
         """Lets go of removed members that know of it, or cannot be told."""
         for node_id, until in list(self._farewells.items()):
             progress = self._progress.get(node_id)
-            newest = self._memberships[-1][0] if self._memberships else 0
             held = 0 if progress is None else min(progress.match, self.commit_index)
-            told = held >= newest and now >= until - _FAREWELL_S / 2
+            told = held >= self._newest_index and now >= until - _FAREWELL_S / 2
             if told or now >= until or not self.is_leader:
                 del self._farewells[node_id]
                 self._departing.discard(node_id)

@@ -47,13 +47,14 @@ class Ordering(Transfers):
         """Carries out an order here or has the leader do it. `done` is called once, in time."""
         deadline = self._clock() + timeout
         if self.is_leader:
-            self._carry_out(order, deadline, done)
+            self._carry_out(order, deadline, self.commit_index, done)
             return
         number, leader_id = self._number(), self.leader_id
         message: Message = {
             "type": "order",
             "request": number,
             "timeout_ms": max(1, int(timeout * 1000)),
+            "known_index": self.commit_index,
             "body": encode_order(order),
         }
         if leader_id is None or not self._send(leader_id, message):
@@ -64,7 +65,7 @@ class Ordering(Transfers):
     def _on_order(self, peer: str, message: Message) -> None:
         number = message["request"]
         if self._is_repeated(peer, number):
-            return  # a removal that comes late would take away who was added again since
+            return
 
         def done(answer: OrderAnswer) -> None:
             body = encode_answer(answer)
@@ -79,7 +80,7 @@ class Ordering(Transfers):
             done(InvalidRequest(str(error)))
             return
         timeout = min(message["timeout_ms"] / 1000, 3600.0)
-        self._carry_out(order, self._clock() + timeout, done)
+        self._carry_out(order, self._clock() + timeout, message["known_index"], done)
 
     def _on_order_result(self, peer: str, message: Message) -> None:
         waiting = self._ordered.pop(message["request"], None)
@@ -87,8 +88,15 @@ class Ordering(Transfers):
             waiting.done(decode_answer(message["body"]))
 
     @abstractmethod
-    def _carry_out(self, order: Order, deadline: float, done: OrderDone) -> None:
-        """Carries out an order on this leader. `done` is called once, in time."""
+    def _carry_out(self, order: Order, deadline: float, known_index: int, done: OrderDone) -> None:
+        """Carries out an order on this leader.
+
+        Args:
+            order: What is to be done.
+            deadline: `clock` seconds.
+            known_index: What was committed, as the node knew that the order was given to.
+            done: Called once, in time.
+        """
 
     # -- orders sent to a leader ------------------------------------------------------------
 

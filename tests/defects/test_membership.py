@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from namestore.errors import OutcomeUnknown
+from namestore.errors import NoLeader, OutcomeUnknown
 from namestore.raft.membership import Member, Membership
 from namestore.raft.orders import Add, Remove
 from namestore.raft.settings import Bounds
@@ -346,3 +346,52 @@ def test_an_order_that_is_repeated_on_its_way_is_carried_out_once() -> None:
     cluster.put("b", "a", repeated)
     cluster.settle()
     assert cluster.engines["a"].membership.get("c") is not None
+
+
+def test_an_order_that_comes_late_does_not_undo_what_was_done_since() -> None:
+    """Its giver heard "unknown", asked again elsewhere, was told that it is done, and went on: the
+    node was added again. The first order, when it comes at last, does nothing."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.settle()
+    heard: list[Any] = []
+    cluster.engines["b"].order(Remove("c"), 10**6, heard.append)
+    late = cluster.take("b", "a")
+    assert len(late) == 1
+    cluster.engines["a"].order(Remove("c"), 10**6, heard.append)
+    cluster.settle("ab")
+    assert isinstance(heard[-1], Membership)
+    cluster.crash("c")
+    cluster.wipe("c")
+    cluster.restart("c")
+    added = _add(cluster, "c")
+    cluster.settle()
+    assert isinstance(added[-1], Membership)
+    cluster.put("b", "a", late)
+    cluster.settle()
+    assert cluster.engines["a"].membership.get("c") is not None
+    assert isinstance(heard[-1], NoLeader)
+
+
+def test_an_order_through_a_node_that_lags_is_refused_until_it_knows() -> None:
+    """A node that has not heard of the newest change passes on what its giver decided without that
+    change; once it has heard, the same order goes through."""
+    cluster = OurCluster("abcd")
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.settle()
+    engines = cluster.engines
+    engines["a"].order(Remove("d"), 10**6, lambda _: None)
+    cluster.settle("ac")
+    heard: list[Any] = []
+    engines["b"].order(Remove("c"), 10**6, heard.append)
+    order = cluster.take("b", "a")
+    cluster.put("b", "a", order)
+    cluster.deliver("b", "a")
+    cluster.deliver("a", "b")
+    assert isinstance(heard[-1], NoLeader)
+    cluster.settle("abc")
+    engines["b"].order(Remove("c"), 10**6, heard.append)
+    cluster.settle("abc")
+    assert isinstance(heard[-1], Membership)

@@ -87,6 +87,7 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
 
 # They need so much to come together that no few seeds find them: each has a test of its own.
 RARE: tuple[type[Engine] | type[Planted], ...] = (
+    members.LateOrdersCount,
     members.LeftOutJudgesNobody,
     members.LeftOutOnlyAsks,
     members.MembersUnconfirmed,

@@ -55,15 +55,22 @@ class TwoChangesAtOnce(Engine):
 class ChangesTooEarly(Engine):
     """A new leader changes the members before an entry of its own term is committed."""
 
-    def _carry_out(self, order: Any, deadline: float, done: Any) -> None:
+    def _carry_out(self, order: Any, deadline: float, known_index: int, done: Any) -> None:
         first, self._first_of_term = self._first_of_term, 0
         try:
-            super()._carry_out(order, deadline, done)
+            super()._carry_out(order, deadline, known_index, done)
         finally:
             self._first_of_term = first
 
     def _may_change(self, order: Any) -> bool:
         return self._change is None
+
+
+class LateOrdersCount(Engine):
+    """An order is carried out whenever it comes, whatever was changed since it was given."""
+
+    def _carry_out(self, order: Any, deadline: float, known_index: int, done: Any) -> None:
+        super()._carry_out(order, deadline, self.commit_index, done)
 
 
 class KeepsLostMembership(Engine):

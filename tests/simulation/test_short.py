@@ -62,6 +62,10 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(150001449),
         "LeftOutJudgesNobody",
     ),
+    "a removal comes when the node has been added again": (
+        Plan.draw(150007542),
+        "LateOrdersCount",
+    ),
     "a deposed leader is asked to add who was removed meanwhile": (
         Plan.draw(90001127),
         "MembersUnconfirmed",

@@ -147,10 +147,16 @@ RAFT_ROWS = (
             ("installed", BOOL),
         ),
     ),
+    # 29 was an order that did not say what its giver's node knew: not used again.
     MessageType(
-        29,
+        31,
         "order",
-        (("request", UINT), ("timeout_ms", UINT), ("body", blob(ORDER_BYTES_MAX))),
+        (
+            ("request", UINT),
+            ("timeout_ms", UINT),
+            ("known_index", UINT),
+            ("body", blob(ORDER_BYTES_MAX)),
+        ),
     ),
     MessageType(30, "order_result", (("request", UINT), ("body", blob(ORDER_BYTES_MAX)))),
 )

@@ -84,7 +84,10 @@ GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
         {"term": 7, "snapshot_id": b"s", "last_index": 9, "installed": True},
         "951c07c4017309c3",
     ),
-    "order": ({"request": 7, "timeout_ms": 300, "body": b"abc"}, "941d07cd012cc403616263"),
+    "order": (
+        {"request": 7, "timeout_ms": 300, "known_index": 9, "body": b"abc"},
+        "951f07cd012c09c403616263",
+    ),
     "order_result": ({"request": 7, "body": b"abc"}, "931e07c403616263"),
 }
 
