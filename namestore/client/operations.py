@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from namestore.client import methods
+from namestore.client.batches import requests_for, results_from
 from namestore.client.network import Operation, Send, SendAll
 from namestore.client.requests import (
-    batch,
     checked_name,
     checked_names,
     checked_owner,
@@ -20,6 +20,7 @@ from namestore.client.requests import (
     consistency,
     drawn_request_id,
     register_request,
+    several,
 )
 from namestore.client.retry import error_of
 from namestore.client.session import Session, call
@@ -75,27 +76,23 @@ def register_many(
 ) -> Operation[list[RegisterResult]]:
     """See `NameStore.register_many`."""
     identity = drawn_request_id(request_id)
-    requests = batch(names, owner, payload, ttl, identity)
-    if all_or_nothing and len(requests) > BATCH_REQUESTS_MAX:
+    wanted = several(names)
+    if all_or_nothing and len(wanted) > BATCH_REQUESTS_MAX:
         raise InvalidRequest(
-            f"{len(requests)} names all or nothing; at most {BATCH_REQUESTS_MAX} are possible",
+            f"{len(wanted)} names all or nothing; at most {BATCH_REQUESTS_MAX} are possible",
             field="names",
         )
     mode = _BATCH_MODES.ALL_OR_NOTHING if all_or_nothing else _BATCH_MODES.INDEPENDENT
+    requests = requests_for(wanted, owner, payload, ttl, identity, mode)
     deadline = session.clock() + session.seconds(timeout)
     results: list[RegisterResult] = []
-    for start in range(0, len(requests), BATCH_REQUESTS_MAX):
-        part = requests[start : start + BATCH_REQUESTS_MAX]
+    for request in requests:
         left = max(deadline - session.clock(), 0.001)
-        request = registry.RegisterManyRequest(requests=part, mode=mode)
         try:
             response = yield from call(session, methods.REGISTER_MANY, request, left)
         except NamestoreError as error:
             raise _batch_failure(error, len(results), identity) from error
-        results.extend(
-            register_result_from(asked.name, answer, asked.request_id)
-            for asked, answer in zip(part, response.results, strict=True)
-        )
+        results.extend(results_from(request, response))
     return results
 
 

@@ -6,20 +6,20 @@ tables. Invariant: a write request carries a request_id, drawn here once unless 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from itertools import count
 from math import ceil
+from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from namestore.client.values import NewName
 from namestore.core.limits import REQUEST_ID_BYTES_MAX
 from namestore.errors import InvalidName, InvalidRequest
-from namestore.rpc.identities import REQUEST_ID_BYTES, draw_request_id
+from namestore.rpc.identities import draw_request_id
 from namestore.v1 import registry_pb2 as registry
+
+Name = TypeVar("Name")
 
 _REVISION_MAX = 2**64 - 1
 _TTL_SECONDS_MAX = 1_000_000_000
@@ -38,15 +38,6 @@ def drawn_request_id(given: object) -> bytes:
             f"request_id must be 1 to {REQUEST_ID_BYTES_MAX} bytes", field="request_id"
         )
     return given
-
-
-def member_request_ids(whole: bytes) -> Iterator[bytes]:
-    """The request_ids of a batch, place by place: always the same ones for the same batch."""
-    begun = hashlib.blake2b(whole, digest_size=REQUEST_ID_BYTES, person=b"namestore-batch")
-    for index in count():
-        digest = begun.copy()
-        digest.update(index.to_bytes(8, "big"))
-        yield digest.digest()
 
 
 def identity_of(request: Message) -> dict[str, str]:
@@ -101,43 +92,22 @@ def register_request(
     )
 
 
-def batch(
-    names: Iterable[str | tuple[str, str] | NewName],
-    owner: str,
-    payload: bytes,
-    ttl: float | timedelta | None,
-    request_id: bytes,
-) -> list[registry.RegisterRequest]:
-    """Register requests for many names, with the defaults of the whole filled in.
-
-    Raises:
-        InvalidRequest: A single text instead of many, or what cannot be sent.
-    """
-    if isinstance(names, (str, bytes)):
-        raise InvalidRequest("names is a single text; give a list of names", field="names")
-    member_ids = member_request_ids(request_id)
-    requests = []
-    for wanted, member_id in zip(names, member_ids, strict=False):
-        if type(wanted) is str:
-            item = register_request(wanted, owner, payload, ttl, member_id)
-        else:
-            own = _new_name(wanted)
-            item = register_request(
-                own.name,
-                owner if own.owner is None else own.owner,
-                payload if own.payload is None else own.payload,
-                ttl if own.ttl is None else own.ttl,
-                member_id,
-            )
-        requests.append(item)
-    return requests
-
-
 def checked_names(names: Iterable[str]) -> Sequence[str]:
-    """Many names to look up. Raises `InvalidRequest` for what cannot be sent."""
+    """Many names. Raises `InvalidRequest` for what cannot be sent."""
+    wanted = several(names)
+    try:
+        "".join(wanted).encode()
+    except (TypeError, UnicodeEncodeError):  # then one of them is not what it should be
+        for name in wanted:
+            checked_name(name)
+    return wanted
+
+
+def several(names: Iterable[Name]) -> list[Name]:
+    """What was given instead of one name. Raises `InvalidRequest` for a single text."""
     if isinstance(names, (str, bytes)):
         raise InvalidRequest("names is a single text; give a list of names", field="names")
-    return [checked_name(name) for name in names]
+    return list(names)
 
 
 def checked_owner(owner: str, field: str = "owner") -> str:
@@ -157,16 +127,6 @@ def checked_payload(payload: bytes) -> bytes:
 def consistency(stale: bool) -> registry.Consistency.ValueType:
     """What a read asks for."""
     return registry.STALE if stale else registry.LINEARIZABLE
-
-
-def _new_name(wanted: str | tuple[str, str] | NewName) -> NewName:
-    match wanted:
-        case NewName():
-            return wanted
-        case (name, owner):
-            return NewName(name, owner)
-        case _:
-            return NewName(wanted)
 
 
 def _checked_text(text: str, field: str, error: type[InvalidRequest]) -> str:

@@ -42,6 +42,7 @@ class Verdict(IntEnum):
     POLICY_BUSY = 20  # another policy is pending
     POLICY_ABANDONED = 21
     ACCEPTED = 22
+    GRANTED_EACH = 23  # all names of a RegisterEach at once, one revision after the other
 
 
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
@@ -59,7 +60,8 @@ class Outcome:
         revision: Of the registry, once this was decided.
         record: GRANTED, CONFIRMED, UPDATED, RENAMED: the holding as it is now. TAKEN, CONFUSABLE,
             NOT_OWNER, STALE_FENCE: the one in the way. RELEASED, EXPIRED: the one that ended.
-            POLICY_ABANDONED: the one that `in_way` collides with. Otherwise None.
+            POLICY_ABANDONED: the one that `in_way` collides with. GRANTED_EACH: that of the first
+            name, and `revision` is its; see `deciding.each`. Otherwise None.
         until_ms: HELD_BACK: the log time from which on the name is free. Otherwise 0.
         in_way: CONFUSABLE, HELD_BACK: the name that is in the way, where it is not that of
             `record` or the one asked for: another of the same request, or one that is held back.
@@ -73,7 +75,7 @@ class Outcome:
     in_way: str = ""
 
 
-# One per name of the command, in order.
+# One per name of the command, in order; or GRANTED_EACH, alone, for all of them.
 Decision = tuple[Outcome, ...]
 
 

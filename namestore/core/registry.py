@@ -27,14 +27,17 @@ from namestore.core.commands import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
     Release,
     Rename,
     Update,
     Wanted,
+    encode_command,
     mark,
+    members,
 )
 from namestore.core.commands.decoding import command_of
-from namestore.core.deciding import changing, plain, policies, remembering, sweeping
+from namestore.core.deciding import changing, each, plain, policies, remembering, sweeping
 from namestore.core.deciding.ahead import read_ahead
 from namestore.core.deciding.plain import Told
 from namestore.core.deciding.registering import register
@@ -131,6 +134,8 @@ def _check_place(meta: StateMeta, index: int, term: int) -> None:
 
 
 def _decide(step: Step, command: Command, data: bytes) -> Decision:
+    if type(command) is RegisterEach:
+        return each.grant(step, command) or _decide_members(step, command)
     if isinstance(command, (Expire, IndexNames)):  # harmless when they come twice
         return _decide_again(step, command)
     own_mark, place = mark(command, data), st.outcome_key(command.request_id)
@@ -148,6 +153,13 @@ def _decide(step: Step, command: Command, data: bytes) -> Decision:
         step.put(place, value)
         step.remembered.append(command.request_id)
     return decision
+
+
+def _decide_members(step: Step, command: RegisterEach) -> Decision:
+    decided: list[Outcome] = []
+    for member in members(command):
+        decided += _decide(step, member, encode_command(member))
+    return tuple(decided)
 
 
 def _decide_again(step: Step, command: Expire | IndexNames) -> Decision:

@@ -73,12 +73,14 @@ def checked_payload(payload: bytes, field: str) -> bytes:
     return payload
 
 
-def checked_request_id(request_id: bytes, field: str) -> bytes:
+def checked_request_id(
+    request_id: bytes, field: str, bytes_max: int = REQUEST_ID_BYTES_MAX
+) -> bytes:
     """A request_id, which may be empty: one is drawn then. Raises `InvalidRequest`."""
-    if len(request_id) > REQUEST_ID_BYTES_MAX:
+    if len(request_id) > bytes_max:
         raise InvalidRequest(
             f"{field} has {len(request_id)} bytes; "
-            f"at most {REQUEST_ID_BYTES_MAX} are allowed, and 16 random ones serve",
+            f"at most {bytes_max} are allowed, and 16 random ones serve",
             field=field,
         )
     return request_id

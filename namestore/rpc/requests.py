@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from namestore.core.commands import Command, Register, RegisterAll, Wanted
+from namestore.core.commands import Command, Register, RegisterAll, RegisterEach, Wanted
+from namestore.core.commands.each import BATCH_ID_BYTES_MAX, members
 from namestore.core.limits import BATCH_REQUESTS_MAX, PAGE_SIZE_MAX
+from namestore.core.names import is_plain_name
 from namestore.errors import InvalidRequest
 from namestore.rpc import pages
+from namestore.rpc.batches import is_short
 from namestore.rpc.fields import checked_name as _name
 from namestore.rpc.fields import checked_owner as _owner
 from namestore.rpc.fields import checked_payload as _payload
@@ -55,25 +58,54 @@ def register_many_commands(
 ) -> list[Command]:
     """The commands of a RegisterMany request: one for each name, or one for all.
 
+    For all as well where they differ in nothing but the name: `RegisterEach`.
+
     An invalid request of an independent batch refuses the whole batch before any of it is
     proposed; the caller drops the one that `field` names and sends the others again.
 
     Raises:
         InvalidRequest: The number of requests, a field of one, or two that exclude each other.
     """
-    items = request.requests
-    _check_count(len(items), "requests")
     if request.mode not in (
         pb.RegisterManyRequest.INDEPENDENT,
         pb.RegisterManyRequest.ALL_OR_NOTHING,
     ):
         raise InvalidRequest(f"mode {request.mode} is not known here", field="mode")
+    if is_short(request):
+        return _short_batch(request, draw)
+    items = request.requests
+    _check_count(len(items), "requests")
     commands = [_register(item, f"requests[{place}].", draw) for place, item in enumerate(items)]
     if request.mode == pb.RegisterManyRequest.INDEPENDENT:
-        check_distinct([command.request_id for command in commands], "request_id")
+        check_distinct([command.request_id for command in commands], "requests[{}].request_id")
         return list(commands)
-    check_distinct([command.wanted.name for command in commands], "name")
+    check_distinct([command.wanted.name for command in commands], "requests[{}].name")
     return [RegisterAll(commands[0].request_id, tuple(command.wanted for command in commands))]
+
+
+def _short_batch(request: pb.RegisterManyRequest, draw: DrawRequestId) -> list[Command]:
+    """The same of a batch that says once what its names have in common."""
+    shown = tuple(request.names)
+    if request.requests:
+        raise InvalidRequest("requests and names are both given; give one of them", field="names")
+    _check_count(len(shown), "names")
+    owner, payload = _owner(request.owner, "owner"), _payload(request.payload, "payload")
+    request_id = _request_id(request.request_id, "request_id", BATCH_ID_BYTES_MAX) or draw()
+    names = shown
+    if not all(map(is_plain_name, shown)):
+        names = tuple(_name(name, f"names[{place}]") for place, name in enumerate(shown))
+    if request.mode == pb.RegisterManyRequest.INDEPENDENT and names == shown:
+        return [RegisterEach(request_id, names, owner, payload)]
+    registers = [
+        Register(register.request_id, Wanted(name, register.wanted.name, owner, payload))
+        for name, register in zip(
+            names, members(RegisterEach(request_id, shown, owner, payload)), strict=True
+        )
+    ]
+    if request.mode == pb.RegisterManyRequest.INDEPENDENT:
+        return list(registers)
+    check_distinct(names, "names[{}]")
+    return [RegisterAll(registers[0].request_id, tuple(each.wanted for each in registers))]
 
 
 def lookup_name(request: pb.LookupRequest) -> str:
@@ -137,8 +169,13 @@ def _check_count(count: int, field: str) -> None:
         )
 
 
-def check_distinct(values: Sequence[object], key: str) -> None:
-    """Refuses a batch in which two requests have one value. Raises `InvalidRequest`."""
+def check_distinct(values: Sequence[object], field: str) -> None:
+    """Refuses a batch in which two requests have one value. Raises `InvalidRequest`.
+
+    Args:
+        values: One for each request.
+        field: Where such a value stands, with {} for the place.
+    """
     if len(set(values)) == len(values):
         return
     first_at: dict[object, int] = {}
@@ -146,6 +183,7 @@ def check_distinct(values: Sequence[object], key: str) -> None:
         first = first_at.setdefault(value, place)
         if first != place:
             raise InvalidRequest(
-                f"requests[{place}].{key} is that of requests[{first}] as well; each needs its own",
-                field=f"requests[{place}].{key}",
+                f"{field.format(place)} is that of {field.format(first).partition('.')[0]} as "
+                "well; each needs its own",
+                field=field.format(place),
             )

@@ -119,6 +119,9 @@ def register_many_response(answers: Sequence[Answer]) -> pb.RegisterManyResponse
     add = response.results.add
     place = 0
     for answer in _whole(answers):
+        if not isinstance(answer, Unfit) and answer[0].verdict is Verdict.GRANTED_EACH:
+            _fill_granted(response.granted, answer[0])
+            continue
         if isinstance(answer, Unfit):
             for reason in answer.reasons:
                 _fill_unfit(add(), reason, answer.revision)
@@ -235,6 +238,13 @@ def _fill_registered(response: pb.RegisterResponse, outcome: Outcome, path: str)
     elif verdict is not Verdict.NOT_TRIED:
         raise InvariantViolation(f"a register was decided as {verdict.name}")
     _fill_outcome(response, outcome)
+
+
+def _fill_granted(message: pb.GrantedInOrder, outcome: Outcome) -> None:
+    """All names of a batch in the short form were; who asked knows the rest of their records."""
+    message.first_revision = outcome.revision
+    if outcome.record is not None:
+        fill_time(message.create_time, outcome.record.create_time_ms)
 
 
 def _fill_outcome(response: Granting, outcome: Outcome) -> None:

@@ -203,7 +203,7 @@ def _judged_all(book: Rulebook, command: RegisterAll, revision: int) -> Register
         reasons = (item if isinstance(item, Refusal) else None for item in judged)
         return Unfit(tuple(reasons), revision)
     fit = tuple(item for item in judged if isinstance(item, Wanted))
-    check_distinct([wanted.name for wanted in fit], "name")
+    check_distinct([wanted.name for wanted in fit], "requests[{}].name")
     return replace(command, wanted=fit)
 
 

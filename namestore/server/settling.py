@@ -16,7 +16,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from namestore.core.commands import Command, RegisterAll, encode_command
+from namestore.core.commands import (
+    Command,
+    RegisterAll,
+    RegisterEach,
+    encode_command,
+    spelled_out,
+)
+from namestore.core.deciding import each
 from namestore.core.outcomes import Decision, Verdict
 from namestore.core.reading import decided_before
 from namestore.errors import NamestoreError, Overloaded
@@ -27,6 +34,7 @@ from namestore.storage.interfaces import StateView
 
 # Policies change by hand: more rounds mean that this node does not learn of the change.
 _ROUNDS_MAX = 8
+_IN_DOUBT = (Verdict.POLICY_CHANGED, Verdict.REQUEST_ID_REUSED)
 
 
 class Proposer(Protocol):
@@ -53,6 +61,8 @@ async def settle(
 ) -> Sequence[Answer]:
     """One answer for each command, in order.
 
+    Of a `RegisterEach` there is one for all of it, or one for each of its names.
+
     Args:
         commands: As their callers asked, in NFC and not judged.
         timeout: Seconds.
@@ -70,10 +80,14 @@ async def settle(
         decisions = await _decided(commands, proposer, timeout)
         if not any(map(_is_in_doubt, decisions)):
             return decisions
-        settling = _Settling(commands, proposer, replica)
-        left = settling.take_in(range(len(commands)), decisions)
+        each_decided = _each_by_itself(commands, decisions)
+        settling = _Settling([command for command, _ in each_decided], proposer, replica)
+        places = range(len(each_decided))
+        left = settling.take_in(places, [decision for _, decision in each_decided])
     else:
-        settling = _Settling(commands, proposer, replica)
+        # A policy judges name by name.
+        singly = [single for command in commands for single in spelled_out(command)]
+        settling = _Settling(singly, proposer, replica)
         left = await judges.with_judges(lambda: settling.first_round(deadline - clock()))
     try:
         for _ in range(_ROUNDS_MAX):
@@ -186,10 +200,28 @@ def _decided_before(view: StateView, command: Command, judged: Command | Unfit) 
 
 
 def _is_in_doubt(decision: Decision) -> bool:
-    """Nothing was done: judged under a policy not in force, or taken for another request."""
-    verdict = decision[0].verdict
-    return verdict is Verdict.POLICY_CHANGED or verdict is Verdict.REQUEST_ID_REUSED
+    """Something was not done: judged under a policy not in force, or taken for another request."""
+    return any(outcome.verdict in _IN_DOUBT for outcome in decision)
+
+
+def _each_by_itself(
+    commands: Sequence[Command], decisions: Sequence[Decision]
+) -> list[tuple[Command, Decision]]:
+    """The commands, spelled out, and what was decided of each."""
+    found: list[tuple[Command, Decision]] = []
+    for command, decision in zip(commands, decisions, strict=True):
+        told: Sequence[Decision] = (decision,)
+        if isinstance(command, RegisterEach):
+            told = [(outcome,) for outcome in each.spelled_out(command, decision)]
+        found.extend(zip(spelled_out(command), told, strict=True))
+    return found
 
 
 def _names_of(command: Command) -> int:
-    return len(command.wanted) if isinstance(command, RegisterAll) else 1
+    match command:
+        case RegisterAll():
+            return len(command.wanted)
+        case RegisterEach():
+            return len(command.names)
+        case _:
+            return 1

@@ -372,11 +372,29 @@ class RegisterManyRequest(_message.Message):
 
     REQUESTS_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     mode: Global___RegisterManyRequest.Mode.ValueType
+    owner: _builtins.str
+    payload: _builtins.bytes
+    request_id: _builtins.bytes
+    """At most 62 bytes. Should be random, like every request_id; the same list must be sent again on
+    a retry.
+    """
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterRequest]:
         """1 to 1000. Under ALL_OR_NOTHING every request needs its own name, and the first request_id
         identifies the whole; the same list must be sent again on a retry.
+        """
+
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Instead of `requests`, where these differ in nothing but the name: 1 to 1000 names. Cheaper for
+        everybody, and means exactly the same as `requests` with each of these names, the owner and the
+        payload below, no ttl, and as request_id the one below followed by the place of the name in two
+        bytes, the higher one first; the first place is 0.
         """
 
     def __init__(
@@ -384,10 +402,14 @@ class RegisterManyRequest(_message.Message):
         *,
         requests: _abc.Iterable[Global___RegisterRequest] | None = ...,
         mode: Global___RegisterManyRequest.Mode.ValueType = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        owner: _builtins.str = ...,
+        payload: _builtins.bytes = ...,
+        request_id: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "names", b"names", "owner", b"owner", "payload", b"payload", "request_id", b"request_id", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,22 +420,60 @@ class RegisterManyResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    GRANTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterResponse]:
-        """One per request, in order."""
+        """One per request, or per name, in order; none where `granted` is set."""
+
+    @_builtins.property
+    def granted(self) -> Global___GrantedInOrder:
+        """Only where `names` were asked for: each was granted, and its record is as it was asked for. Says
+        in few bytes what as many results would.
+        """
 
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___RegisterResponse] | None = ...,
+        granted: Global___GrantedInOrder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterManyResponse: _TypeAlias = RegisterManyResponse  # noqa: Y015
+
+@_typing.final
+class GrantedInOrder(_message.Message):
+    """Names that were granted at once, in their order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_REVISION_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    first_revision: _builtins.int
+    """Of the first name: `revision` and the record's `create_revision` and `mod_revision`. That of
+    each further one is greater by one.
+    """
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Of all."""
+
+    def __init__(
+        self,
+        *,
+        first_revision: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "first_revision", b"first_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantedInOrder: _TypeAlias = GrantedInOrder  # noqa: Y015
 
 @_typing.final
 class LookupRequest(_message.Message):

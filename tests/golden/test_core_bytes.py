@@ -28,6 +28,7 @@ from namestore.core.commands import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
     Release,
     Rename,
     Update,
@@ -166,10 +167,14 @@ CASES: dict[str, Any] = {
     "command-1-index-names": IndexNames("user", 9, (("user:a", ((1, "a"),)), ("user:b", ()))),
     "command-1-abandon-policy": AbandonPolicy(b"request-12", "user", 9),
     "command-1-keep-events": KeepEvents(b"request-13", 1000, 3_600_000),
+    "command-1-register-each": RegisterEach(
+        b"request-14", ("user:a", "user:zoé", "user:a"), "ann", b"\x00"
+    ),
     "entry-1-empty": Entry(0, (), 1),
     "entry-1-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 1),
     "entry-2-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 2),
-    "entry-3-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
+    "entry-3-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 3),
+    "entry-4-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
     "record-2-reserved": _RESERVED,
     "event-1-registered": Event(300, EventKind.REGISTERED, 1 << 40, "user:zoé", _HELD),
     "event-1-renamed": Event(300, EventKind.RENAMED, 1 << 40, "user:zoé", _HELD, "user:a"),
@@ -179,6 +184,7 @@ CASES: dict[str, Any] = {
     "left-1-redirect": HeldBack("", 0, 7, (), "user:z", 9),
     "namespace-1-in-force": NamespaceState(7, _POLICY),
     "namespace-1-pending": NamespaceState(7, _POLICY, 9, _POLICY, "user:m"),
+    "decision-2-granted-each": (Outcome(Verdict.GRANTED_EACH, 300, _HELD),),
     "decision-2-new-answers": (
         Outcome(Verdict.HELD_BACK, 302, None, 1 << 40, "user:z"),
         Outcome(Verdict.CONFUSABLE, 302, _HELD),
@@ -282,7 +288,17 @@ def _life_with_policies(registry: RegistryDriver) -> RegistryDriver:
     return registry
 
 
-LIVES = {1: _known_state, 2: _second_life, 3: _third_life}
+def _fourth_life() -> RegistryDriver:
+    """And what the fourth brought: batches written as one command, and one that meets a name."""
+    registry = _life_with_policies(RegistryDriver(entry_version=4))
+    batch = RegisterEach(b"rb", ("post:b", "post:c"), "ann", b"p")
+    registry.apply(batch)
+    registry.apply(batch, RegisterEach(b"rc", ("post:d", "post:c", "user:f"), "bob"))
+    registry.apply(release("rd", "post:b", "ann"))
+    return registry
+
+
+LIVES = {1: _known_state, 2: _second_life, 3: _third_life, 4: _fourth_life}
 
 
 def _state_lines(registry: RegistryDriver) -> str:

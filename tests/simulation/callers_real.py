@@ -15,11 +15,11 @@ from typing import Any
 from google.protobuf.message import Message
 
 from namestore.client import operations
+from namestore.client.batches import member_request_ids
 from namestore.client.endpoints import Endpoints
 from namestore.client.network import Ask as AskAside
 from namestore.client.network import Effect, Failure, NoAnswer, Send, SendAll, Sleep
 from namestore.client.network import Operation as Effects
-from namestore.client.requests import member_request_ids
 from namestore.client.session import Session
 from namestore.client.values import NameRecord, RegisterResult
 from namestore.errors import NamestoreError, Unavailable

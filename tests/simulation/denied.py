@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from namestore.core.commands import decode_command, decode_entry
+from namestore.core.commands import decode_command, decode_entry, spelled_out
 from namestore.raft.following import KIND_COMMANDS
 from namestore.storage.interfaces import LogEntry
 from tests.simulation.watch import Violation
@@ -37,8 +37,8 @@ def check_denied(
         if entry.command[0] != KIND_COMMANDS:
             continue
         for data in decode_entry(entry.command[1:]).commands:
-            command = decode_command(data)
-            identity = getattr(command, "request_id", b"").hex()
-            if identity in denied:
-                told = f"{command} is entry {entry.index}, and was called certainly not done"
-                raise Violation("certainly not done", told)
+            for command in spelled_out(decode_command(data)):
+                identity = getattr(command, "request_id", b"").hex()
+                if identity in denied:
+                    told = f"{command} is entry {entry.index}, and was called certainly not done"
+                    raise Violation("certainly not done", told)

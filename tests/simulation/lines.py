@@ -140,7 +140,7 @@ class Lines:
         if is_plain(request):
             operations = asked(request)
             note = self.echo(operations)
-            return lambda heard: note(heard_each(heard, len(operations)))
+            return lambda heard: note(heard_each(request, heard, len(operations)))
         late = Asked("late", method, request, self.world.now, late=True)
         self.late.append(late)
         return lambda heard: late.hear(heard, self.world.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from namestore.raft.engine import Engine
 from tests.simulation import mutants_agreement as agreement
+from tests.simulation import mutants_batches as batches
 from tests.simulation import mutants_callers as callers
 from tests.simulation import mutants_feeds as feeds
 from tests.simulation import mutants_members as members
@@ -77,6 +78,9 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     names.RedirectsToAnybody,
     names.NobodyCarriesOn,
     names.DeniesTakenPolicy,
+    batches.BatchesTakeHeld,
+    batches.BatchesShareIds,
+    batches.BatchesCountOneUp,
     feeds.WatchSkipsOnResume,
     feeds.WatchRepeats,
     feeds.TailSkips,

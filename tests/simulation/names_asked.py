@@ -24,6 +24,7 @@ from namestore.core.commands import (
 )
 from namestore.core.policies import decode_policy
 from namestore.errors import NamestoreError, OutcomeUnknown, Unavailable
+from namestore.rpc.batches import member_requests, member_results
 from namestore.rpc.policies import policy_of
 from namestore.v1 import namespaces_pb2 as ns
 from namestore.v1 import registry_pb2 as pb
@@ -51,8 +52,16 @@ class Asked:
     heard: Message | NamestoreError | None = None
     told_by: tuple[str, int] | None = None
 
+    def __post_init__(self) -> None:
+        self._sent = self.request
+        if isinstance(self._sent, pb.RegisterManyRequest):  # is judged name by name
+            requests = member_requests(self._sent)
+            self.request = pb.RegisterManyRequest(requests=requests, mode=self._sent.mode)
+
     def hear(self, heard: Any, now: float) -> None:
         """Takes down what came; from a broken connection nothing did."""
+        if isinstance(heard, pb.RegisterManyResponse):
+            heard = pb.RegisterManyResponse(results=member_results(self._sent, heard))
         if isinstance(heard, Message | NamestoreError):
             self.heard = heard
             if not isinstance(heard, OutcomeUnknown):  # it may still happen, at any later time

@@ -23,6 +23,7 @@ from namestore.core.commands import (
     Wanted,
     decode_command,
     decode_entry,
+    spelled_out,
 )
 from namestore.core.policies import KeyKind, Policy
 from namestore.raft.following import KIND_COMMANDS
@@ -126,9 +127,9 @@ class Ledger:
         model.pass_time(read.time_ms)
         before = model.revision
         for data in read.commands:
-            command = _spelled_out(decode_command(data))
-            self._check_judged(command)
-            self._decide(entry.index, command)
+            for command in map(_as_written, spelled_out(decode_command(data))):
+                self._check_judged(command)
+                self._decide(entry.index, command)
         self._note(before)
         self.times.setdefault(model.revision, []).append(model.time_ms)
 
@@ -247,7 +248,7 @@ def _judgements(command: Command) -> list[tuple[str, Any]]:
             return []
 
 
-def _spelled_out(command: Command) -> Command:
+def _as_written(command: Command) -> Command:
     """What a caller wrote, also where the log leaves it out because it is the name."""
     match command:
         case Register(_, wanted):

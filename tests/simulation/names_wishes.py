@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from namestore.client import methods
 from namestore.client.methods import Method
 from namestore.core.policies import HoldBack, Policy, Profile
+from namestore.rpc.batches import member_results
 from namestore.rpc.policies import fill_policy
 from namestore.v1 import namespaces_pb2 as ns
 from namestore.v1 import registry_pb2 as pb
@@ -102,7 +103,7 @@ class Wishes:
             self._know(answer.record)
         match answer:
             case pb.RegisterManyResponse():
-                for one in answer.results:
+                for one in member_results(request, answer):
                     self.learn(None, one)
             case pb.ReleaseResponse():
                 self._known.pop(request.name, None)
@@ -132,8 +133,24 @@ class Wishes:
         names = {self._name() for _ in range(self._rng.randrange(1, 4))}
         modes = pb.RegisterManyRequest.Mode
         mode = self._rng.choice([modes.INDEPENDENT, modes.ALL_OR_NOTHING])
+        if self._rng.random() < 0.4:
+            return Wish(methods.REGISTER_MANY, self._alike(sorted(names), mode))
         wanted = [self._wanted(name, 0.4) for name in sorted(names)]
         return Wish(methods.REGISTER_MANY, pb.RegisterManyRequest(requests=wanted, mode=mode))
+
+    def _alike(
+        self, names: list[str], mode: pb.RegisterManyRequest.Mode.ValueType
+    ) -> pb.RegisterManyRequest:
+        """In the short form; some names twice, of which one gets it."""
+        if mode == pb.RegisterManyRequest.INDEPENDENT and self._rng.random() < 0.2:
+            names = [*names, names[0]]
+        return pb.RegisterManyRequest(
+            names=names,
+            owner=self._rng.choice(_OWNERS),
+            payload=self._bytes(),
+            request_id=self._identity(),
+            mode=mode,
+        )
 
     def _wanted(self, name: str, reserved: float) -> pb.RegisterRequest:
         rng = self._rng

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from namestore.core.deciding import step, sweeping
+from namestore.core.deciding import each, step, sweeping
 from namestore.server import carrying, exporting, feed, housekeeping, tail
 
 # Module and name to the bound. None of them changes what is decided, but how far back history
 # reaches: there all nodes must have the same.
 _SMALL: tuple[tuple[Any, str, int], ...] = (
     (step, "CHUNK_EVENTS_MAX", 4),
+    (each, "LOOK_AT_ONCE_MIN", 2),
     (sweeping, "CHUNK_EVENTS_MAX", 4),
     (carrying, "NAMES_AT_ONCE", 2),
     (exporting, "_PAGE_NAMES_MAX", 3),

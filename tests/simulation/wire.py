@@ -20,6 +20,7 @@ from namestore.errors import (
     OutcomeUnknown,
     Unavailable,
 )
+from namestore.rpc.batches import member_requests, member_results
 from namestore.v1 import registry_pb2 as pb
 from tests.support.history import Ask, Operation, Said
 
@@ -121,7 +122,7 @@ def asked(request: Message) -> list[Operation]:
     """What a write asks, name by name, as an operation that nothing was heard of."""
     match request:
         case pb.RegisterManyRequest():
-            return [operation for one in request.requests for operation in asked(one)]
+            return [operation for one in member_requests(request) for operation in asked(one)]
         case pb.RegisterRequest():
             ask = Ask.REGISTER
         case pb.ReleaseRequest():
@@ -136,17 +137,17 @@ def is_plain(request: Message) -> bool:
     """It is about names that are registered, released and looked up only."""
     match request:
         case pb.RegisterManyRequest():
-            return is_plain(request.requests[0])
+            return is_plain(member_requests(request)[0])
         case pb.RegisterRequest() | pb.ReleaseRequest():
             return request.name.startswith("user:")
         case _:
             return False
 
 
-def heard_each(answer: Message | Exception, count: int) -> list[Fields]:
+def heard_each(request: Message, answer: Message | Exception, count: int) -> list[Fields]:
     """What the answer to a write about so many names says of each."""
-    if isinstance(answer, pb.RegisterManyResponse):
-        return [heard(result) for result in answer.results]
+    if isinstance(answer, pb.RegisterManyResponse) and isinstance(request, pb.RegisterManyRequest):
+        return [heard(result) for result in member_results(request, answer)]
     return [heard(answer)] * count
 
 

@@ -8,6 +8,7 @@ anything, because skipping a command would make its state differ from the others
 
 from namestore.core.commands.codec import encode_command, fingerprint, mark, marks
 from namestore.core.commands.decoding import decode_command
+from namestore.core.commands.each import member_id, members, spelled_out
 from namestore.core.commands.entries import ENTRY_VERSION, Entry, decode_entry, encode_entry
 from namestore.core.commands.fields import MalformedCommand
 from namestore.core.commands.values import (
@@ -22,6 +23,7 @@ from namestore.core.commands.values import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
     Release,
     Rename,
     UniqueKey,
@@ -44,6 +46,7 @@ __all__ = [
     "PutNamespace",
     "Register",
     "RegisterAll",
+    "RegisterEach",
     "Release",
     "Rename",
     "UniqueKey",
@@ -56,4 +59,7 @@ __all__ = [
     "fingerprint",
     "mark",
     "marks",
+    "member_id",
+    "members",
+    "spelled_out",
 ]

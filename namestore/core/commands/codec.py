@@ -25,6 +25,7 @@ from namestore.core.commands.values import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
     Release,
     Rename,
     Update,
@@ -110,11 +111,14 @@ def _fields(command: Command) -> tuple[Any, ...]:
                 fields = _judged_fields(wanted)
                 return (Kind.REGISTER_JUDGED, f.request_id(request_id), *fields)
             return (Kind.REGISTER, f.request_id(request_id), *_wanted_fields(wanted))
+        case RegisterEach(request_id, names, owner, payload):
+            of_all = (f.names(names), f.text(owner), f.payload(payload))
+            return (Kind.REGISTER_EACH, f.batch_id(request_id), *of_all)
         case RegisterAll(request_id, many):
             f.check_distinct([wanted.name for wanted in many])
             if any(map(_is_new, many)):
-                of_all = list(map(_judged_fields, many))
-                return (Kind.REGISTER_ALL_JUDGED, f.request_id(request_id), of_all)
+                judged = list(map(_judged_fields, many))
+                return (Kind.REGISTER_ALL_JUDGED, f.request_id(request_id), judged)
             return (
                 Kind.REGISTER_ALL,
                 f.request_id(request_id),

@@ -20,6 +20,7 @@ from namestore.core.commands.values import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
     Release,
     Rename,
     Update,
@@ -65,6 +66,9 @@ def command_of(fields: tuple[Any, ...]) -> Command:
             return Register(f.request_id(request_id), _wanted(tuple(rest)))
         case (Kind.REGISTER_JUDGED, request_id, *rest):
             return Register(f.request_id(request_id), _wanted_judged(tuple(rest)))
+        case (Kind.REGISTER_EACH, rid, names, owner, payload):
+            of_all = f.names(names), f.text(owner), f.payload(payload)
+            return RegisterEach(f.batch_id(rid), *of_all)
         case (Kind.REGISTER_ALL, request_id, tuple(many)):
             return _register_all(request_id, tuple(map(_wanted, many)))
         case (Kind.REGISTER_ALL_JUDGED, request_id, tuple(many)):

@@ -42,6 +42,22 @@ def name(value: Any) -> str:
     return checked
 
 
+def batch_id(value: Any) -> bytes:
+    """A request_id that leaves room for the place of a name behind it."""
+    if type(value) is not bytes or not 1 <= len(value) <= REQUEST_ID_BYTES_MAX - 2:
+        raise MalformedCommand("a batch's request_id that is empty, too long, or not bytes")
+    return value
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Canonical names, in order: not too many, and at least one."""
+    if type(value) is not tuple or not 1 <= len(value) <= BATCH_REQUESTS_MAX:
+        raise MalformedCommand("names that are too many, none, or not a tuple")
+    if set(map(type, value)) != {str} or "" in value:
+        raise MalformedCommand("a name that is empty, or not text")
+    return value
+
+
 def text(value: Any) -> str:
     """Any text."""
     if type(value) is not str:

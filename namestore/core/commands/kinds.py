@@ -24,6 +24,7 @@ class Kind(IntEnum):
     INDEX_NAMES = 11
     ABANDON_POLICY = 12
     KEEP_EVENTS = 13
+    REGISTER_EACH = 14
 
 
 # Of a register without anything new: kind, request_id, name, what was written (empty: the name),

@@ -53,6 +53,23 @@ class Register:
 
 
 @value
+class RegisterEach:
+    """Take each of these names that is free: as many registers, written as one.
+
+    Attributes:
+        request_id: Of the whole; see `members` for those of the names.
+        names: Canonical, and what the caller wrote. The same name twice is asked for twice.
+        owner: Of each.
+        payload: Of each.
+    """
+
+    request_id: bytes
+    names: tuple[str, ...]
+    owner: str
+    payload: bytes = b""
+
+
+@value
 class RegisterAll:
     """Take all of these names, or none. The names differ from each other."""
 
@@ -189,6 +206,7 @@ class KeepEvents:
 
 Command = (
     Register
+    | RegisterEach
     | RegisterAll
     | Release
     | Confirm

@@ -1,7 +1,7 @@
 """What an entry will ask the store for, read before it is decided: in one call for most entries.
 
 Invariant: what is missed here is read when it is needed, and what is read in vain costs time only;
-but of plain registers everything is read here.
+but of plain registers everything is read here, and of a RegisterEach nothing: it reads its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from namestore.core.commands import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
     Release,
     Rename,
     Update,
@@ -37,7 +38,7 @@ def read_ahead(step: Step, asked: Sequence[Plain | Command]) -> None:
         if isinstance(item, tuple):
             keys.append(item[0])
             keys.append(item[1])
-        else:
+        elif type(item) is not RegisterEach:
             keys.extend(_keys(step, item))
     step.prefetch(keys)
 
@@ -48,6 +49,8 @@ def _names(command: Plain | Command) -> Iterator[str]:
             yield command[2][2]
         case Register(_, wanted):
             yield wanted.name
+        case RegisterEach(_, names):
+            yield from names
         case RegisterAll(_, many):
             yield from (wanted.name for wanted in many)
         case Release() | Confirm() | Update():

@@ -102,6 +102,17 @@ class Step:
             (known[key],) = self._state.get_many([key])
         return known[key]
 
+    def are_absent(self, keys: list[bytes]) -> bool:
+        """There is nothing under any of these keys, as it is by now. Reads them in one call."""
+        if not self.known.keys().isdisjoint(keys):
+            self.prefetch(keys)
+            return all(self.known[key] is None for key in keys)
+        values = self._state.get_many(keys)
+        absent = values.count(None) == len(keys)
+        if not absent:
+            self.known.update(zip(keys, values, strict=True))
+        return absent
+
     def record(self, name: str) -> Record | None:
         """What is stored under a name, be it expired."""
         data = self.get(st.name_key(name))
@@ -151,6 +162,11 @@ class Step:
         """Changes the value of a key; None deletes it."""
         self.known[key] = self.changes[key] = value
 
+    def put_all(self, changes: dict[bytes, bytes]) -> None:
+        """Changes the values of many keys."""
+        self.known.update(changes)
+        self.changes.update(changes)
+
     def put_space(self, namespace: str, space: NamespaceState) -> None:
         """Changes where a namespace stands."""
         was = self.space(namespace) != _NO_NAMESPACE
@@ -173,6 +189,12 @@ class Step:
         if self.oldest_revision:
             self.happened.append((kind, name, record, other) if other else (kind, name, record))
         return self.revision
+
+    def tell_each(self, events: list[EventFields]) -> None:
+        """As many changes happened, in this order; see `tell`."""
+        self.revision += len(events)
+        if self.oldest_revision:
+            self.happened.extend(events)
 
     @property
     def tells(self) -> bool:

@@ -16,6 +16,7 @@ from namestore.client.endpoints import Endpoints
 from namestore.client.methods import Method
 from namestore.client.network import Done, Failure, NoAnswer, Silence
 from namestore.client.session import Session
+from namestore.rpc.batches import member_requests
 from namestore.v1 import cluster_pb2 as cluster
 from namestore.v1 import registry_pb2 as registry
 
@@ -226,7 +227,9 @@ def _granted(method: Method[Any, Any], request: Any) -> Message:
         case "Register":
             return granted(request)
         case "RegisterMany":
-            return registry.RegisterManyResponse(results=[granted(r) for r in request.requests])
+            return registry.RegisterManyResponse(
+                results=[granted(r) for r in member_requests(request)]
+            )
         case "LookupMany":
             return registry.LookupManyResponse(
                 results=[registry.LookupResponse() for _ in request.names]

@@ -9,6 +9,7 @@ import pytest
 
 from namestore import errors
 from namestore.client.network import NoAnswer, Silence
+from namestore.rpc.batches import member_requests
 from namestore.v1 import registry_pb2 as registry
 from tests.unit.client.fake_network import Scene, granted, taken
 
@@ -314,7 +315,7 @@ def test_register_many_splits_what_is_too_long_for_one_request(stage: Stage) -> 
     """More than 1000 names travel in parts, and the results come back as one list."""
     scene = stage()
     results = scene.register_many([f"user:{n}" for n in range(2500)])
-    sizes = [len(sent.request.requests) for sent in scene.network.of("RegisterMany")]
+    sizes = [len(sent.request.names) for sent in scene.network.of("RegisterMany")]
     assert sizes == [1000, 1000, 500]
     assert [result.name for result in results] == [f"user:{n}" for n in range(2500)]
 
@@ -335,7 +336,8 @@ def test_register_many_cut_short_says_what_was_decided_and_goes_on(stage: Stage)
     names = [f"user:{n}" for n in range(1500)]
 
     def first_part(request: Any) -> Any:
-        return registry.RegisterManyResponse(results=[granted(r) for r in request.requests])
+        results = [granted(one) for one in member_requests(request)]
+        return registry.RegisterManyResponse(results=results)
 
     scene.nodes["a:1"].script = [first_part, *[errors.NoQuorum("no majority")] * 1000]
     with pytest.raises(errors.OutcomeUnknown, match="the first 1000 names") as caught:

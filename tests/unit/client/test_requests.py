@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
+from namestore.client.batches import member_request_ids, requests_for, results_from
 from namestore.client.requests import (
-    batch,
     checked_revision,
     drawn_request_id,
-    member_request_ids,
     register_request,
+    several,
 )
 from namestore.client.values import NewName
 from namestore.errors import InvalidName, InvalidRequest
+from namestore.rpc.batches import member_requests, member_results
+from namestore.v1 import registry_pb2 as pb
 
 
 @pytest.mark.parametrize(
@@ -87,13 +89,15 @@ def test_members_of_a_batch_have_lasting_ids_of_their_own() -> None:
 
 def test_batch_fills_in_what_a_name_leaves_open() -> None:
     """Defaults of the call hold unless the name brings its own."""
-    made = batch(
+    (request,) = requests_for(
         ["user:a", ("user:b", "bo"), NewName("user:c", payload=b"c", ttl=5), NewName("user:d", "")],
         "al",
         b"p",
         9,
         b"whole",
+        0,
     )
+    made = request.requests
     assert [request.owner for request in made] == ["al", "bo", "al", ""]
     assert [request.payload for request in made] == [b"p", b"p", b"c", b"p"]
     assert [request.ttl.seconds for request in made] == [9, 9, 5, 9]
@@ -103,11 +107,51 @@ def test_batch_fills_in_what_a_name_leaves_open() -> None:
 def test_one_text_is_not_many_names(names: Any) -> None:
     """A single text would be taken apart into letters: it is refused."""
     with pytest.raises(InvalidRequest, match="give a list"):
-        batch(names, "", b"", None, b"whole")
+        several(names)
 
 
 @pytest.mark.parametrize("wanted", (("a", "b", "c"), 7, None))
 def test_a_batch_of_something_else_is_refused(wanted: Any) -> None:
     """Members are names, pairs or NewName."""
     with pytest.raises(InvalidName):
-        batch([wanted], "", b"", None, b"whole")
+        requests_for([wanted], "", b"", None, b"whole", 0)
+
+
+def test_a_batch_is_short_where_only_the_names_differ() -> None:
+    """It says owner and payload once, and means the same as spelled out, request_ids included."""
+    names = [f"user:{number}" for number in range(1001)]
+    short = requests_for(names, "al", b"p", None, b"whole", 0)
+    assert [len(request.names) for request in short] == [1000, 1]
+    assert not any(request.requests for request in short)
+    spelled = requests_for([(name, "al") for name in names], "", b"p", None, b"whole", 0)
+    assert [member_requests(request) for request in short] == [
+        list(request.requests) for request in spelled
+    ]
+    ids = [each.request_id for request in short for each in member_requests(request)]
+    assert ids == list(islice(member_request_ids(b"whole"), 1001))
+
+
+@pytest.mark.parametrize("bad", ("user:\ud800", 7, None, b"user:a"))
+def test_a_name_that_cannot_be_sent_is_refused_in_the_short_form_too(bad: Any) -> None:
+    """Before anything is sent."""
+    with pytest.raises(InvalidName):
+        requests_for(["user:a", bad], "", b"", None, b"whole", 0)
+
+
+def test_the_short_answer_is_what_as_many_results_would_have_said() -> None:
+    """Names that were granted in order: the same values as from results, name by name."""
+    (request,) = requests_for(["user:a", "user:b"], "al", b"p", None, b"whole", 0)
+    short = pb.RegisterManyResponse()
+    short.granted.first_revision = 41
+    short.granted.create_time.FromMilliseconds(1_700_000_000_123)
+    spelled = pb.RegisterManyResponse(results=member_results(request, short))
+    found = results_from(request, short)
+    assert found == results_from(request, spelled)
+    assert [result.record.create_revision for result in found if result.record] == [41, 42]
+
+
+def test_an_answer_that_lacks_a_result_is_an_error() -> None:
+    """Never a result under another name."""
+    (request,) = requests_for(["user:a", "user:b"], "", b"", None, b"whole", 0)
+    with pytest.raises(ValueError, match="shorter"):
+        results_from(request, pb.RegisterManyResponse(results=[pb.RegisterResponse()]))
