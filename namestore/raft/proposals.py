@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from namestore.core.commands import names_asked
 from namestore.core.outcomes import Decision
 from namestore.errors import (
     NamestoreError,
@@ -35,6 +36,8 @@ class Proposal:
         deadline: `clock` seconds.
         relayed: Another node proposes them on its caller's behalf; it tries again by itself.
         attempted: They may be in some node's log: from here on the outcome can be unknown.
+        size: Of the commands, in bytes; counted where they are taken in, as is the next.
+        names: How many they ask for.
         answered: `done` was called.
     """
 
@@ -43,6 +46,7 @@ class Proposal:
     done: ProposalDone
     relayed: bool = False
     size: int = 0
+    names: int = 0
     attempted: bool = False
     repeated: bool = False
     answered: bool = field(default=False)
@@ -51,30 +55,32 @@ class Proposal:
 class ProposalQueue:
     """Proposals on their way in: from any thread to the engine's, bounded."""
 
-    def __init__(self, commands_max: int, bytes_max: int) -> None:
-        self._commands_max = commands_max
+    def __init__(self, names_max: int, bytes_max: int) -> None:
+        self._names_max = names_max
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         self._incoming: deque[Proposal] = deque()
-        self._commands = 0
+        self._names = 0
         self._bytes = 0
         self._closed: NamestoreError | None = None
 
     def put(self, proposal: Proposal) -> NamestoreError | None:
         """Takes a proposal in, from any thread; or says why not: then it was not applied."""
         proposal.size = sum(map(len, proposal.commands))
+        proposal.names = sum(map(names_asked, proposal.commands))
         with self._lock:
             if self._closed is not None:
                 return self._closed
+            # A single one is taken however many names it asks for.
             if (
-                self._commands + len(proposal.commands) > self._commands_max
+                0 < self._names > self._names_max - proposal.names
                 or self._bytes + proposal.size > self._bytes_max
             ):
                 return Overloaded(
-                    f"{self._commands} commands wait on this node, which is all it lets wait; "
+                    f"{self._names} names wait on this node, which is all it lets wait; "
                     "back off and retry"
                 )
-            self._commands += len(proposal.commands)
+            self._names += proposal.names
             self._bytes += proposal.size
             self._incoming.append(proposal)
         return None
@@ -91,7 +97,7 @@ class ProposalQueue:
     def left(self, proposal: Proposal) -> None:
         """The proposal was answered: there is room for another."""
         with self._lock:
-            self._commands -= len(proposal.commands)
+            self._names -= proposal.names
             self._bytes -= proposal.size
 
     def close(self) -> None:
@@ -115,8 +121,8 @@ class Proposals:
         forwarded: By number of the message: those that another node was asked to decide, and when.
     """
 
-    def __init__(self, commands_max: int, bytes_max: int) -> None:
-        self.queue = ProposalQueue(commands_max, bytes_max)
+    def __init__(self, names_max: int, bytes_max: int) -> None:
+        self.queue = ProposalQueue(names_max, bytes_max)
         self.waiting: deque[Proposal] = deque()
         self.in_log: dict[int, list[Proposal]] = {}
         self.forwarded: dict[int, tuple[float, list[Proposal]]] = {}

@@ -131,10 +131,10 @@ class Requests(ReadIndex):
         """The next proposals that fit into one entry, or into one message: at least one."""
         bounds, waiting = self.settings.bounds, self.proposals.waiting
         batch = [waiting.popleft()]
-        count, size = len(batch[0].commands), batch[0].size
+        names, size = batch[0].names, batch[0].size
         while waiting:
-            count, size = count + len(waiting[0].commands), size + waiting[0].size
-            if count > bounds.entry_commands or size > bytes_max:
+            names, size = names + waiting[0].names, size + waiting[0].size
+            if names > bounds.entry_names or size > bytes_max:
                 break
             batch.append(waiting.popleft())
         return batch

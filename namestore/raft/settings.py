@@ -31,10 +31,11 @@ class Bounds:
         window_bytes: Sent to one follower and not yet acknowledged.
         window_messages: As above, counted in messages.
         entry_bytes: Commands in one log entry.
-        entry_commands: As above, counted. An entry is applied in one go, heartbeats waiting.
+        entry_names: Names that they ask for, unless a single proposal's are more. An entry is
+            applied in one go, heartbeats waiting.
         uncommitted_entries: In a leader's log, before it puts in more for callers: what comes
             meanwhile gathers for the next, or is told in time that it was not applied.
-        pending_commands: Waiting or under way on this node.
+        pending_commands: Names asked for, waiting or under way on this node.
         pending_bytes: As above, in bytes.
         apply_bytes: Applied before the engine looks at the network again.
         log_entries: When so many were applied since the log was last shortened, it is again.
@@ -46,7 +47,7 @@ class Bounds:
     window_bytes: int = 8 * 1024 * 1024
     window_messages: int = 64
     entry_bytes: int = 1024 * 1024
-    entry_commands: int = 1000
+    entry_names: int = 2000
     uncommitted_entries: int = 32
     pending_commands: int = 20_000
     pending_bytes: int = 64 * 1024 * 1024

@@ -59,7 +59,7 @@ def make(request: pytest.FixtureRequest, make_plain: MakePlain) -> Make:
     def make(nodes: str, batch_bytes: int = 65536) -> Cluster:
         if request.param == "plain":
             return make_plain(nodes, appendEntriesBatchSizeBytes=batch_bytes)
-        cluster = OurCluster(nodes, Bounds(message_bytes=batch_bytes, entry_commands=1))
+        cluster = OurCluster(nodes, Bounds(message_bytes=batch_bytes, entry_names=1))
         cluster.start()
         return cluster
 

@@ -140,7 +140,7 @@ def test_every_caller_is_answered_once_when_the_leader_keeps_changing() -> None:
 def test_overloaded_is_said_only_of_what_was_never_handed_on() -> None:
     """It means "certainly not applied": what was forwarded before, without an answer, may be in a
     log although the second attempt met a full queue."""
-    cluster = OurCluster("abc", Bounds(pending_commands=2, entry_commands=1))
+    cluster = OurCluster("abc", Bounds(pending_commands=2, entry_names=1))
     cluster.start()
     cluster.first_leader("a")
     alice = cluster.write("b", "n:alice", "bob")
@@ -166,7 +166,7 @@ def test_overloaded_is_said_only_of_what_was_never_handed_on() -> None:
 def test_a_forward_that_the_network_repeats_is_taken_once() -> None:
     """The second copy meets a queue that the first has filled: "certainly not applied" would be
     said of what is about to be applied."""
-    cluster = OurCluster("abc", Bounds(pending_commands=1, entry_commands=1))
+    cluster = OurCluster("abc", Bounds(pending_commands=1, entry_names=1))
     cluster.start()
     cluster.first_leader("a")
     alice = cluster.write("b", "n:alice", "bob")

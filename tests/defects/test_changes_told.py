@@ -33,7 +33,7 @@ def test_changes_of_one_turn_are_told_once() -> None:
 
 def test_a_snapshot_is_told() -> None:
     """What it brought was applied by nobody here, and is a change all the same."""
-    cluster = OurCluster("abc", Bounds(log_entries=5, entry_commands=1))
+    cluster = OurCluster("abc", Bounds(log_entries=5, entry_names=1))
     cluster.start()
     cluster.first_leader("a")
     cluster.isolate("c")

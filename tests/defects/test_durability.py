@@ -90,7 +90,7 @@ def test_defect_03_a_kill_around_a_compaction_loses_the_log(
 def test_defect_03_a_kill_around_a_compaction_loses_nothing(turns: int) -> None:
     """Entries are dropped only once the state holds them durably, in the same atomic sync as
     everything else: whenever the power fails, what was acknowledged is there (paper, section 7)."""
-    cluster = OurCluster("a", Bounds(log_entries=5, entry_commands=1))
+    cluster = OurCluster("a", Bounds(log_entries=5, entry_names=1))
     cluster.start()
     cluster.first_leader("a")
     answers = {}
@@ -113,7 +113,7 @@ def test_defect_03_a_kill_around_a_compaction_loses_nothing(turns: int) -> None:
 
 def test_defect_03_entries_behind_a_snapshot_are_kept() -> None:
     """A log that contains a snapshot's last entry keeps what follows it (paper, figure 13, 6)."""
-    cluster = OurCluster("abc", Bounds(entry_commands=1))
+    cluster = OurCluster("abc", Bounds(entry_names=1))
     cluster.start()
     cluster.first_leader("a")
     cluster.isolate("c")
@@ -343,7 +343,7 @@ def test_defect_09_a_snapshot_with_a_gap_is_installed(
 def test_defect_09_a_snapshot_arrives_whole_or_not_at_all(harm: str, divergent: bool) -> None:
     """Every piece and every file has a checksum, the follower asks for what it lacks, and success
     names exactly what the snapshot covers (paper, figure 13)."""
-    cluster = OurCluster("abc", Bounds(chunk_bytes=200, entry_commands=1))
+    cluster = OurCluster("abc", Bounds(chunk_bytes=200, entry_names=1))
     cluster.start()
     _lagging(cluster, divergent)
     for _ in range(40):
@@ -417,7 +417,7 @@ def test_defect_10_an_older_snapshot_replaces_a_newer_one(make_plain: MakePlain)
 def test_defect_10_snapshots_only_move_forward() -> None:
     """What is committed here is never replaced by an older snapshot: an offer that comes late is
     answered with what this node has, and the state's owner makes no older one either."""
-    cluster = OurCluster("abc", Bounds(entry_commands=1))
+    cluster = OurCluster("abc", Bounds(entry_names=1))
     cluster.start()
     cluster.first_leader("a")
     for number in range(5):

@@ -16,7 +16,7 @@ from tests.defects.ours import OurCluster
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 PADDING = "x" * 30_000
-SHORT_LOG = Bounds(log_entries=5, entry_commands=1)
+SHORT_LOG = Bounds(log_entries=5, entry_names=1)
 
 
 def _c_needs_a_snapshot(bounds: Bounds = SHORT_LOG) -> OurCluster:

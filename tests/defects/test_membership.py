@@ -16,7 +16,7 @@ from tests.defects.ours import OurCluster
 
 def _one_voter(newcomer: str = "b", message_bytes: int = 512 * 1024) -> OurCluster:
     """A cluster of a alone, with another process beside it that is no member yet."""
-    cluster = OurCluster(f"a{newcomer}", Bounds(entry_commands=1, message_bytes=message_bytes))
+    cluster = OurCluster(f"a{newcomer}", Bounds(entry_names=1, message_bytes=message_bytes))
     cluster.membership = Membership((Member("a", "a:1", "a:2"),))
     cluster.start()
     cluster.elect("a")

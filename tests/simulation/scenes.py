@@ -84,7 +84,7 @@ def _draw_bounds(rng: random.Random) -> Bounds:
     return Bounds(
         message_bytes=message_bytes,
         window_messages=window_messages,
-        entry_commands=rng.choice([1, 3, 4096]),
+        entry_names=rng.choice([1, 3, 4096]),
         # No further than what is under way: on so narrow a way everything else would be late.
         uncommitted_entries=min(32, 4 * window_messages),
         pending_commands=rng.choice([3, 20_000, 20_000]),
@@ -156,7 +156,7 @@ def _astray(plan: Plan, rng: random.Random) -> Plan:
         bounds=replace(
             plan.bounds,
             message_bytes=60,
-            entry_commands=1,
+            entry_names=1,
             window_messages=rng.choice([1, 3, 64]),
         ),
         every={"depose": 2.0} | ({"flap": 2.0} if rng.random() < 0.5 else {}),
@@ -179,7 +179,7 @@ def _comeback(plan: Plan, rng: random.Random) -> Plan:
         disk=DiskFaults(),
         bounds=replace(
             plan.bounds,
-            entry_commands=1,
+            entry_names=1,
             window_messages=64,
             pending_commands=20_000,
             log_entries=rng.choice([2, 3, 100_000]),

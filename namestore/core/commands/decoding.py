@@ -26,6 +26,14 @@ from namestore.core.commands.values import (
     Update,
     Wanted,
 )
+from namestore.core.limits import REQUEST_ID_BYTES_MAX
+
+# Kind, request_id, and then as many as there are names.
+_OF_MANY = {
+    bytes((kind,)) for kind in (Kind.REGISTER_ALL, Kind.REGISTER_ALL_JUDGED, Kind.REGISTER_EACH)
+}
+# Of the array, the kind, the longest request_id, and the array of names.
+_HEAD_BYTES = 1 + 1 + 2 + REQUEST_ID_BYTES_MAX + 3
 
 
 def decode_command(data: bytes) -> Command:
@@ -50,6 +58,18 @@ def read_fields(data: bytes) -> tuple[Any, ...]:
     if type(fields) is not tuple or not fields or type(fields[0]) is not int:
         raise MalformedCommand("not a command: it does not begin with a kind")
     return fields
+
+
+def names_asked(data: bytes) -> int:
+    """How many names an encoded command asks for, from its first bytes: what deciding it costs."""
+    if data[1:2] not in _OF_MANY:
+        return 1
+    head = msgpack.Unpacker()
+    head.feed(data[:_HEAD_BYTES])
+    head.read_array_header()
+    head.skip()
+    head.skip()
+    return head.read_array_header()
 
 
 def command_of(fields: tuple[Any, ...]) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -22,6 +23,7 @@ from namestore.core.commands import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
     Release,
     Rename,
     Update,
@@ -32,7 +34,9 @@ from namestore.core.commands import (
     encode_entry,
     fingerprint,
     mark,
+    names_asked,
 )
+from namestore.core.commands.each import BATCH_ID_BYTES_MAX
 from namestore.core.limits import (
     BATCH_REQUESTS_MAX,
     PAYLOAD_BYTES_MAX,
@@ -54,12 +58,31 @@ _WANTED = Wanted("user:a", "user:A", "ann", b"p")
         Register(b"r" * REQUEST_ID_BYTES_MAX, Wanted("a:b", "a:b", "", b"x" * PAYLOAD_BYTES_MAX)),
         RegisterAll(b"r", (_WANTED,)),
         register_all("r", *(f"user:{number}" for number in range(BATCH_REQUESTS_MAX))),
+        RegisterEach(b"r", ("user:a", "user:a"), "ann", b"p"),
+        RegisterEach(b"r" * BATCH_ID_BYTES_MAX, ("a:b",) * BATCH_REQUESTS_MAX, ""),
         Release(b"r", "user:a", "ann", 2**64 - 1),
     ),
 )
 def test_command_reads_back(command: Command) -> None:
     """What is encoded is decoded to the same; at the limits as well."""
     assert decode_command(encode_command(command)) == command
+
+
+@pytest.mark.parametrize("request_id", (b"r", b"r" * BATCH_ID_BYTES_MAX))
+@pytest.mark.parametrize("count", (1, 15, 16, BATCH_REQUESTS_MAX))
+def test_names_are_counted_from_the_first_bytes(count: int, request_id: bytes) -> None:
+    """Of every kind of command that asks for many; all others ask for one."""
+    names = tuple(f"user:{number}" for number in range(count))
+    wanted = tuple(Wanted(name, name, "ann", b"x" * 99) for name in names)
+    judged = tuple(replace(each, judged=(Judgement(1),)) for each in wanted)
+    for many in (
+        RegisterEach(request_id, names, "ann"),
+        RegisterAll(request_id, wanted),
+        RegisterAll(request_id, judged),
+    ):
+        assert names_asked(encode_command(many)) == count
+    for one in (Register(request_id, wanted[0]), Release(request_id, "user:a", "ann")):
+        assert names_asked(encode_command(one)) == 1
 
 
 def test_command_without_a_display_name_shows_its_name() -> None:

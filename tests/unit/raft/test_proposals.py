@@ -22,8 +22,8 @@ class Caller:
         self.proposal = Proposal(commands, deadline, self.heard.append, relayed=relayed)
 
 
-def _book(commands_max: int = 100, bytes_max: int = 10_000) -> Proposals:
-    return Proposals(commands_max, bytes_max)
+def _book(names_max: int = 100, bytes_max: int = 10_000) -> Proposals:
+    return Proposals(names_max, bytes_max)
 
 
 def _taken_in(book: Proposals, *callers: Caller) -> None:
@@ -44,9 +44,7 @@ def test_proposals_are_taken_in_in_order() -> None:
     assert book.queue.empty
 
 
-@pytest.mark.parametrize(
-    "book", (_book(commands_max=3), _book(bytes_max=12)), ids=("commands", "bytes")
-)
+@pytest.mark.parametrize("book", (_book(names_max=3), _book(bytes_max=12)), ids=("names", "bytes"))
 def test_what_waits_is_bounded_until_it_is_answered(book: Proposals) -> None:
     """In commands and in bytes; taking in makes no room, an answer does."""
     first, second, third = Caller(2), Caller(2), Caller(2)
@@ -58,7 +56,7 @@ def test_what_waits_is_bounded_until_it_is_answered(book: Proposals) -> None:
 
 def test_a_caller_is_answered_once() -> None:
     """Whatever comes later is for nobody, and makes no room a second time."""
-    book, caller = _book(commands_max=1), Caller()
+    book, caller = _book(names_max=1), Caller()
     _taken_in(book, caller)
     book.answer(caller.proposal, NoLeader(""))
     book.answer(caller.proposal, [_decision(1)])
