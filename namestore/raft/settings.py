@@ -47,7 +47,7 @@ class Bounds:
     window_bytes: int = 8 * 1024 * 1024
     window_messages: int = 64
     entry_bytes: int = 1024 * 1024
-    entry_names: int = 2000
+    entry_names: int = 1000
     uncommitted_entries: int = 32
     pending_commands: int = 20_000
     pending_bytes: int = 64 * 1024 * 1024
