@@ -28,6 +28,7 @@ from namestore.client.values import (
 )
 from namestore.core.commands.each import PLACES, member_id
 from namestore.core.limits import BATCH_REQUESTS_MAX
+from namestore.errors import OutcomeUnknown
 from namestore.rpc.identities import REQUEST_ID_BYTES
 from namestore.v1 import registry_pb2 as registry
 
@@ -45,12 +46,20 @@ def requests_for(
     Raises:
         InvalidRequest: What cannot be sent.
     """
+    if not names:
+        return []
     starts = range(0, len(names), BATCH_REQUESTS_MAX)
-    if ttl is not None or not all(type(name) is str for name in names):
-        whole = _spelled_out(names, owner, payload, ttl, request_id)
-        parts = [whole[start : start + BATCH_REQUESTS_MAX] for start in starts]
-        return [registry.RegisterManyRequest(requests=part, mode=mode) for part in parts]
-    texts = checked_names(cast("Sequence[str]", names))
+    if ttl is None and all(type(name) is str for name in names):
+        texts = checked_names(cast("Sequence[str]", names))
+    else:
+        wanted = [_filled_in(name, owner, payload, ttl) for name in names]
+        common = _beside_name(wanted[0])
+        if any(each.ttl is not None or _beside_name(each) != common for each in wanted):
+            whole = _spelled_out(wanted, request_id)
+            parts = [whole[start : start + BATCH_REQUESTS_MAX] for start in starts]
+            return [registry.RegisterManyRequest(requests=part, mode=mode) for part in parts]
+        texts = checked_names([each.name for each in wanted])
+        owner, payload = common
     return [
         registry.RegisterManyRequest(
             names=texts[start : start + BATCH_REQUESTS_MAX],
@@ -66,8 +75,18 @@ def requests_for(
 def results_from(
     request: registry.RegisterManyRequest, response: registry.RegisterManyResponse
 ) -> list[RegisterResult]:
-    """The answer to a batch, name by name."""
-    if response.HasField("granted"):
+    """The answer to a batch, name by name.
+
+    Raises:
+        OutcomeUnknown: It is none to this request.
+    """
+    granted = response.HasField("granted")
+    asked = len(request.names) or len(request.requests)
+    if (granted and not request.names) or len(response.results) != (0 if granted else asked):
+        raise OutcomeUnknown(
+            "the server's answer does not fit the batch; ask again with the same request_id"
+        )
+    if granted:
         return _granted_in_order(request, response.granted)
     if request.names:
         names, identities = list(request.names), _member_ids(request)
@@ -122,37 +141,35 @@ def member_request_ids(whole: bytes) -> Iterator[bytes]:
             yield member_id(part, place)
 
 
-def _spelled_out(
-    names: Sequence[str | tuple[str, str] | NewName],
+def _spelled_out(wanted: Sequence[NewName], request_id: bytes) -> list[registry.RegisterRequest]:
+    return [
+        register_request(each.name, each.owner or "", each.payload or b"", each.ttl, its_id)
+        for each, its_id in zip(wanted, member_request_ids(request_id), strict=False)
+    ]
+
+
+def _beside_name(wanted: NewName) -> tuple[str, bytes]:
+    """What is said of a name that is filled in, but for its time."""
+    return cast("str", wanted.owner), cast("bytes", wanted.payload)
+
+
+def _filled_in(
+    wanted: str | tuple[str, str] | NewName,
     owner: str,
     payload: bytes,
     ttl: float | timedelta | None,
-    request_id: bytes,
-) -> list[registry.RegisterRequest]:
-    """Requests name by name, with the defaults of the whole filled in."""
-    member_ids = member_request_ids(request_id)
-    requests = []
-    for wanted, its_id in zip(names, member_ids, strict=False):
-        if type(wanted) is str:
-            item = register_request(wanted, owner, payload, ttl, its_id)
-        else:
-            own = _new_name(wanted)
-            item = register_request(
-                own.name,
-                owner if own.owner is None else own.owner,
-                payload if own.payload is None else own.payload,
-                ttl if own.ttl is None else own.ttl,
-                its_id,
-            )
-        requests.append(item)
-    return requests
-
-
-def _new_name(wanted: str | tuple[str, str] | NewName) -> NewName:
+) -> NewName:
+    """One name, with the defaults of the whole."""
     match wanted:
         case NewName():
-            return wanted
-        case (name, owner):
-            return NewName(name, owner)
+            own = wanted
+        case (name, its_owner):
+            own = NewName(name, its_owner)
         case _:
-            return NewName(wanted)
+            own = NewName(wanted)
+    return NewName(
+        own.name,
+        owner if own.owner is None else own.owner,
+        payload if own.payload is None else own.payload,
+        ttl if own.ttl is None else own.ttl,
+    )

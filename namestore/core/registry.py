@@ -12,7 +12,7 @@ Invariants kept here and under `namestore.core.deciding`:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from namestore.core import state as st
@@ -103,15 +103,9 @@ def apply_entry(
         tells=entry.version >= _FEED_SINCE,
         records_remember=entry.version >= _RECORDS_REMEMBER_SINCE,
     )
-    asked = plain.read_commands(entry.commands)
-    read_ahead(step, asked)
-    told: list[Told] = []
-    while plain.grant(step, asked, told) < len(asked):
-        item = asked[len(told)]
-        command = command_of(item[2]) if isinstance(item, tuple) else item
-        told.append(_decide(step, command, entry.commands[len(told)]))
+    decisions = _decide_in_order(step, entry.commands)
     moved = _finish(step, term)
-    return Applied(step.changes, moved, partial(plain.decisions, told, asked, step.time_ms))
+    return Applied(step.changes, moved, decisions)
 
 
 def apply_nothing(meta: StateMeta, index: int, term: int) -> Applied:
@@ -123,6 +117,18 @@ def apply_nothing(meta: StateMeta, index: int, term: int) -> Applied:
     _check_place(meta, index, term)
     moved = meta._replace(applied_index=index, applied_term=term)
     return Applied({st.META_KEY: st.encode_meta(moved)}, moved)
+
+
+def _decide_in_order(step: Step, commands: Sequence[bytes]) -> Callable[[], list[Decision]]:
+    """Decides commands one after the other; returns what makes their decisions."""
+    asked = plain.read_commands(commands)
+    read_ahead(step, asked)
+    told: list[Told] = []
+    while plain.grant(step, asked, told) < len(asked):
+        item = asked[len(told)]
+        command = command_of(item[2]) if isinstance(item, tuple) else item
+        told.append(_decide(step, command, commands[len(told)]))
+    return partial(plain.decisions, told, asked, step.time_ms)
 
 
 def _check_place(meta: StateMeta, index: int, term: int) -> None:
@@ -156,10 +162,8 @@ def _decide(step: Step, command: Command, data: bytes) -> Decision:
 
 
 def _decide_members(step: Step, command: RegisterEach) -> Decision:
-    decided: list[Outcome] = []
-    for member in members(command):
-        decided += _decide(step, member, encode_command(member))
-    return tuple(decided)
+    decisions = _decide_in_order(step, [encode_command(member) for member in members(command)])
+    return tuple(outcome for decision in decisions() for outcome in decision)
 
 
 def _decide_again(step: Step, command: Expire | IndexNames) -> Decision:

@@ -5,8 +5,9 @@ Membership changes one voter at a time, each committed before the next begins (R
 caught up (4.2.1). Who is removed is still told so: the leader sends it the log up to the entry that
 removes it; it stops once it has applied that.
 
-An order that is given again while it is carried out joins it. One that was given before the newest
-change was known is not carried out: whoever gave it was told "unknown" and may have gone on since.
+An order that is given again while it is carried out joins it. One that was given to a node that
+did not know of the newest change is not carried out: its giver may have been told "unknown" long
+ago, and have gone on since.
 
 Invariants: no order begins while the newest membership in the leader's log is not committed, or was
 not known where it was given; that something is so already says only a leader that still is one.
@@ -82,7 +83,7 @@ class Changes(Ordering):
             change.waiting.append(done)
         elif self.commit_index < self._first_of_term or self._transfer_to is not None:
             done(NoLeader(f"{self.node_id} is about to begin or to end leading; ask again"))
-        elif self._newest_index > known_index:
+        elif known_index < self._newest_index <= self.commit_index:
             # Given before that change was known: a removal that comes late would take away who
             # was added again since.
             done(NoLeader("the members were changed since this was asked for; ask again"))
@@ -104,7 +105,7 @@ class Changes(Ordering):
 
     @property
     def _newest_index(self) -> int:
-        """Where the newest membership stands in the log, or somewhat behind that."""
+        """Where the newest membership stands in the log, or at most somewhat after that."""
         return self._memberships[-1][0] if self._memberships else 0
 
     def _add(self, order: Add, deadline: float, done: OrderDone) -> None:

@@ -36,8 +36,8 @@ class Proposal:
         deadline: `clock` seconds.
         relayed: Another node proposes them on its caller's behalf; it tries again by itself.
         attempted: They may be in some node's log: from here on the outcome can be unknown.
-        size: Of the commands, in bytes; counted where they are taken in, as is the next.
-        names: How many they ask for.
+        size: Of the commands, in bytes; counted where they are taken in.
+        names: How many they are about; counted there as well, unless it is known.
         answered: `done` was called.
     """
 
@@ -67,7 +67,7 @@ class ProposalQueue:
     def put(self, proposal: Proposal) -> NamestoreError | None:
         """Takes a proposal in, from any thread; or says why not: then it was not applied."""
         proposal.size = sum(map(len, proposal.commands))
-        proposal.names = sum(map(names_asked, proposal.commands))
+        proposal.names = proposal.names or sum(map(names_asked, proposal.commands))
         with self._lock:
             if self._closed is not None:
                 return self._closed

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from namestore.core.commands import Entry, MalformedCommand, decode_command, encode_entry
+from namestore.core.commands import (
+    Entry,
+    MalformedCommand,
+    decode_command,
+    encode_entry,
+    names_count,
+)
 from namestore.core.outcomes import Decision, decode_decision, encode_decision
 from namestore.errors import (
     NamestoreError,
@@ -32,7 +38,8 @@ from namestore.raft.settings import Settings
 
 _EXPIRE_EVERY_S = 0.02
 # Commands in one message to the leader, unless one caller's are more. Few, as an answer can be
-# two hundred times as large: refusals carry the records in the way.
+# many times as large: refusals carry the records in the way. What a batch asks for in few bytes is
+# bounded by its names.
 _FORWARD_BYTES = 32 * 1024
 # Such messages that are not answered. What comes meanwhile gathers for the next: a message costs
 # both nodes more than the commands in it, as long as they are few.
@@ -175,13 +182,13 @@ class Requests(ReadIndex):
             done(NoLeader("not leading"))
             return
         try:
-            for command in commands:
-                decode_command(command)
+            names = sum(names_count(decode_command(command)) for command in commands)
         except MalformedCommand:
             self._send(peer, _result(number, MALFORMED))
             return
         timeout = min(message["timeout_ms"] / 1000, 3600.0)
-        proposal = Proposal(commands, self._clock() + timeout, done, relayed=True)
+        deadline = self._clock() + timeout
+        proposal = Proposal(commands, deadline, done, relayed=True, names=names)
         refused = self.proposals.queue.put(proposal)
         if refused is not None:
             done(refused)

@@ -34,6 +34,16 @@ def refused(outcome: Outcome) -> NamestoreError:
             return InvariantViolation(f"a change of a holding was decided as {verdict.name}")
 
 
+def reused_in_list(place: int) -> InvalidRequest:
+    """As `reused`, of a batch in the short form: its members' request_ids are their places'."""
+    return InvalidRequest(
+        f"names[{place}]: its request_id, that of the batch and this place, was used for a "
+        "different request before. A retry sends the same list again, and another list needs "
+        "another request_id; what became of the other names is found by looking them up",
+        field=f"names[{place}]",
+    )
+
+
 def reused(path: str) -> InvalidRequest:
     """The error of a request_id that was used for another request before.
 

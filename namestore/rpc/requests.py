@@ -74,6 +74,13 @@ def register_many_commands(
     if is_short(request):
         return _short_batch(request, draw)
     items = request.requests
+    for field in ("owner", "payload", "request_id"):
+        if getattr(request, field):
+            raise InvalidRequest(
+                f"{field} of a batch goes with its names, and none are given; requests have their "
+                "own",
+                field=field,
+            )
     _check_count(len(items), "requests")
     commands = [_register(item, f"requests[{place}].", draw) for place, item in enumerate(items)]
     if request.mode == pb.RegisterManyRequest.INDEPENDENT:

@@ -17,7 +17,7 @@ from namestore.core.outcomes import Decision, Outcome, Verdict
 from namestore.core.records import Record
 from namestore.errors import InvariantViolation, NamestoreError, OutcomeUnknown, Unavailable
 from namestore.policy import Reason, Refusal
-from namestore.rpc.refusing import refused, reused
+from namestore.rpc.refusing import refused, reused, reused_in_list
 from namestore.v1 import registry_pb2 as pb
 
 # By which verdict a name was not granted, and how that is called on the wire.
@@ -106,13 +106,19 @@ def fill_register(response: pb.RegisterResponse, answer: Answer) -> None:
         _fill_registered(response, decided(answer), "")
 
 
-def register_many_response(answers: Sequence[Answer]) -> pb.RegisterManyResponse:
+def register_many_response(
+    answers: Sequence[Answer], *, short: bool = False
+) -> pb.RegisterManyResponse:
     """How each name fared, in the order of the request, whichever the mode was.
+
+    Args:
+        answers: One for each of its commands.
+        short: It asked for `names`.
 
     Raises:
         InvalidRequest: A request_id was used for another request before. The others of an
             independent batch *were* decided: sent again without the one that `field` names, they
-            are told how.
+            are told how; in the short form they are looked up.
         NamestoreError: Not all were decided; it is `Unavailable` only if none was.
     """
     response = pb.RegisterManyResponse()
@@ -128,6 +134,8 @@ def register_many_response(answers: Sequence[Answer]) -> pb.RegisterManyResponse
             place += len(answer.reasons)
             continue
         for outcome in answer:
+            if short and outcome.verdict is Verdict.REQUEST_ID_REUSED:
+                raise reused_in_list(place)
             _fill_registered(add(), outcome, f"requests[{place}].")
             place += 1
     return response

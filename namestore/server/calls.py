@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from namestore.core.commands import Command
 from namestore.rpc import changes, requests, responses
+from namestore.rpc.batches import is_short
 from namestore.rpc.responses import Answer
 from namestore.server import reading
 from namestore.storage.interfaces import StateView
@@ -75,7 +76,7 @@ class RegistryCalls(ABC):
         """Takes up to 1000 names: each for itself, or all of them or none."""
         with self.calls():
             answers = await self.settle(requests.register_many_commands(request), timeout)
-            return responses.register_many_response(answers)
+            return responses.register_many_response(answers, short=is_short(request))
 
     async def release(self, request: pb.ReleaseRequest, timeout: float) -> pb.ReleaseResponse:
         """Gives a name back."""

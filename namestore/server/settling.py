@@ -18,9 +18,9 @@ from typing import Protocol
 
 from namestore.core.commands import (
     Command,
-    RegisterAll,
     RegisterEach,
     encode_command,
+    names_count,
     spelled_out,
 )
 from namestore.core.deciding import each
@@ -188,7 +188,7 @@ async def _decided(
     commands: Sequence[Command], proposer: Proposer, timeout: float
 ) -> Sequence[Decision]:
     encoded = [encode_command(command) for command in commands]
-    return await proposer.decide(encoded, sum(map(_names_of, commands)), timeout)
+    return await proposer.decide(encoded, sum(map(names_count, commands)), timeout)
 
 
 def _decided_before(view: StateView, command: Command, judged: Command | Unfit) -> Decision | None:
@@ -215,13 +215,3 @@ def _each_by_itself(
             told = [(outcome,) for outcome in each.spelled_out(command, decision)]
         found.extend(zip(spelled_out(command), told, strict=True))
     return found
-
-
-def _names_of(command: Command) -> int:
-    match command:
-        case RegisterAll():
-            return len(command.wanted)
-        case RegisterEach():
-            return len(command.names)
-        case _:
-            return 1

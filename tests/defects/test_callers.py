@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 
 from namestore.core.commands import Register, RegisterAll, Wanted, encode_command
@@ -218,3 +219,19 @@ def test_defect_c3_the_library_forgets_callers_when_it_steps_down(make_plain: Ma
         cluster.turn("a")
     assert not cluster.leads("a")
     assert answer.heard == []
+
+
+def test_a_forward_is_counted_by_what_it_means() -> None:
+    """Another node may write a batch in a way that we would not: it counts as the names in it, and
+    nothing is raised on the Raft thread."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    cluster.first_leader("a")
+    long_head = b"\xc6" + (62).to_bytes(4, "big") + b"r" * 62
+    names = msgpack.packb([f"n:{number}" for number in range(20)])
+    for head in (bytes((0x95,)), b"\xdc\x00\x05"):
+        body = head + b"\x0e" + long_head + names + msgpack.packb("o") + msgpack.packb(b"")
+        message = {"type": "forward", "request": len(head), "timeout_ms": 1000, "commands": [body]}
+        cluster.engines["a"]._on_forward("b", message)
+    cluster.engines["a"].proposals.take_in()
+    assert [proposal.names for proposal in cluster.engines["a"].proposals.waiting] == [20, 20]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from namestore.errors import NoLeader, OutcomeUnknown
+from namestore.errors import ChangeUnderWay, NoLeader, OutcomeUnknown
 from namestore.raft.membership import Member, Membership
 from namestore.raft.orders import Add, Remove
 from namestore.raft.settings import Bounds
@@ -395,3 +395,15 @@ def test_an_order_through_a_node_that_lags_is_refused_until_it_knows() -> None:
     engines["b"].order(Remove("c"), 10**6, heard.append)
     cluster.settle("abc")
     assert isinstance(heard[-1], Membership)
+
+
+def test_a_second_order_is_told_of_the_first() -> None:
+    """Not that there is no leader: there is one, and it is at work."""
+    cluster = OurCluster("abcd")
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.settle()
+    heard: list[Any] = []
+    cluster.engines["a"].order(Remove("d"), 10**6, lambda _: None)
+    cluster.engines["a"].order(Remove("c"), 10**6, heard.append)
+    assert isinstance(heard[-1], ChangeUnderWay)

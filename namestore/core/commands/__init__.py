@@ -8,7 +8,7 @@ anything, because skipping a command would make its state differ from the others
 
 from namestore.core.commands.codec import encode_command, fingerprint, mark, marks
 from namestore.core.commands.decoding import decode_command, names_asked
-from namestore.core.commands.each import member_id, members, spelled_out
+from namestore.core.commands.each import member_id, members, names_count, spelled_out
 from namestore.core.commands.entries import ENTRY_VERSION, Entry, decode_entry, encode_entry
 from namestore.core.commands.fields import MalformedCommand
 from namestore.core.commands.values import (
@@ -62,5 +62,6 @@ __all__ = [
     "member_id",
     "members",
     "names_asked",
+    "names_count",
     "spelled_out",
 ]

@@ -28,11 +28,19 @@ from namestore.core.commands.values import (
 )
 from namestore.core.limits import REQUEST_ID_BYTES_MAX
 
-# Kind, request_id, and then as many as there are names.
-_OF_MANY = {
-    bytes((kind,)) for kind in (Kind.REGISTER_ALL, Kind.REGISTER_ALL_JUDGED, Kind.REGISTER_EACH)
+# Of the kinds that are about many names: how many fields stand before these.
+_BEFORE_NAMES = {
+    bytes((kind,)): before
+    for kind, before in (
+        (Kind.REGISTER_ALL, 2),
+        (Kind.REGISTER_ALL_JUDGED, 2),
+        (Kind.REGISTER_EACH, 2),
+        (Kind.EXPIRE, 1),
+        (Kind.INDEX_NAMES, 3),
+    )
 }
-# Of the array, the kind, the longest request_id, and the array of names.
+# Of the array, the kind, the longest request_id (a namespace and a version are shorter), and the
+# array of names.
 _HEAD_BYTES = 1 + 1 + 2 + REQUEST_ID_BYTES_MAX + 3
 
 
@@ -61,14 +69,19 @@ def read_fields(data: bytes) -> tuple[Any, ...]:
 
 
 def names_asked(data: bytes) -> int:
-    """How many names an encoded command asks for, from its first bytes: what deciding it costs."""
-    if data[1:2] not in _OF_MANY:
+    """How many names a command is about, from its first bytes: what deciding it costs.
+
+    Args:
+        data: From `encode_command`: not what another node says it is.
+    """
+    before = _BEFORE_NAMES.get(data[1:2])
+    if before is None:
         return 1
     head = msgpack.Unpacker()
     head.feed(data[:_HEAD_BYTES])
     head.read_array_header()
-    head.skip()
-    head.skip()
+    for _ in range(before):
+        head.skip()
     return head.read_array_header()
 
 

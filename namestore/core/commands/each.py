@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from namestore.core.commands.values import Command, Register, RegisterEach, Wanted
+from namestore.core.commands.values import (
+    Command,
+    Expire,
+    IndexNames,
+    Register,
+    RegisterAll,
+    RegisterEach,
+    Wanted,
+)
 from namestore.core.limits import BATCH_REQUESTS_MAX, REQUEST_ID_BYTES_MAX
 
 # The places of a batch, two bytes each: what the request_id of the whole is followed by.
@@ -33,3 +41,16 @@ def members(command: RegisterEach) -> Iterator[Register]:
 def spelled_out(command: Command) -> list[Command]:
     """The commands that one stands for: itself, or the members of a batch."""
     return list(members(command)) if isinstance(command, RegisterEach) else [command]
+
+
+def names_count(command: Command) -> int:
+    """How many names a command is about: what deciding it costs."""
+    match command:
+        case RegisterEach() | IndexNames():
+            return len(command.names)
+        case RegisterAll():
+            return len(command.wanted)
+        case Expire():
+            return len(command.items)
+        case _:
+            return 1

@@ -11,12 +11,13 @@ import pytest
 from namestore.client.batches import member_request_ids, requests_for, results_from
 from namestore.client.requests import (
     checked_revision,
+    checked_timeout,
     drawn_request_id,
     register_request,
     several,
 )
 from namestore.client.values import NewName
-from namestore.errors import InvalidName, InvalidRequest
+from namestore.errors import InvalidName, InvalidRequest, OutcomeUnknown
 from namestore.rpc.batches import member_requests, member_results
 from namestore.v1 import registry_pb2 as pb
 
@@ -123,10 +124,9 @@ def test_a_batch_is_short_where_only_the_names_differ() -> None:
     short = requests_for(names, "al", b"p", None, b"whole", 0)
     assert [len(request.names) for request in short] == [1000, 1]
     assert not any(request.requests for request in short)
-    spelled = requests_for([(name, "al") for name in names], "", b"p", None, b"whole", 0)
-    assert [member_requests(request) for request in short] == [
-        list(request.requests) for request in spelled
-    ]
+    long = requests_for([*names, ("user:else", "x")], "al", b"p", None, b"whole", 0)
+    spelled = [each for request in long for each in request.requests]
+    assert [each for request in short for each in member_requests(request)] == spelled[:-1]
     ids = [each.request_id for request in short for each in member_requests(request)]
     assert ids == list(islice(member_request_ids(b"whole"), 1001))
 
@@ -150,8 +150,60 @@ def test_the_short_answer_is_what_as_many_results_would_have_said() -> None:
     assert [result.record.create_revision for result in found if result.record] == [41, 42]
 
 
-def test_an_answer_that_lacks_a_result_is_an_error() -> None:
-    """Never a result under another name."""
-    (request,) = requests_for(["user:a", "user:b"], "", b"", None, b"whole", 0)
-    with pytest.raises(ValueError, match="shorter"):
-        results_from(request, pb.RegisterManyResponse(results=[pb.RegisterResponse()]))
+@pytest.mark.parametrize("names", (["user:a", "user:b"], [("user:a", "x"), ("user:b", "y")]))
+@pytest.mark.parametrize("count", (0, 1, 3))
+def test_an_answer_that_does_not_fit_is_no_answer(names: Any, count: int) -> None:
+    """Never a result under another name, nor fewer than were asked for: what happened is unknown."""
+    (request,) = requests_for(names, "", b"", None, b"whole", 0)
+    with pytest.raises(OutcomeUnknown):
+        results_from(request, pb.RegisterManyResponse(results=[pb.RegisterResponse()] * count))
+    both = pb.RegisterManyResponse(results=[pb.RegisterResponse()] * (count + 1))
+    both.granted.first_revision = 1
+    with pytest.raises(OutcomeUnknown):
+        results_from(request, both)
+
+
+def test_the_short_answer_to_a_long_request_is_no_answer() -> None:
+    """It says nothing of owners that differ."""
+    (request,) = requests_for([("user:a", "x"), ("user:b", "y")], "", b"", None, b"whole", 0)
+    short = pb.RegisterManyResponse()
+    short.granted.first_revision = 1
+    with pytest.raises(OutcomeUnknown):
+        results_from(request, short)
+
+
+def test_names_that_bring_the_same_are_alike() -> None:
+    """However an application says it, names that differ in nothing else travel short."""
+    expected = requests_for(["user:a", "user:b"], "al", b"p", None, b"whole", 0)
+    pairs = [("user:a", "al"), NewName("user:b", "al", b"p")]
+    assert requests_for(pairs, "other", b"p", None, b"whole", 0) == expected
+    for differs in (
+        NewName("user:b"),
+        NewName("user:b", "al", b"q"),
+        NewName("user:b", "al", ttl=1),
+    ):
+        (request,) = requests_for([("user:a", "al"), differs], "x", b"p", None, b"whole", 0)
+        assert (len(request.names), len(request.requests)) == (0, 2)
+    assert requests_for([], "al", b"p", 9, b"whole", 0) == []
+
+
+@pytest.mark.parametrize("names", (None, 7))
+def test_what_cannot_be_listed_is_refused(names: Any) -> None:
+    """As an error of namestore's, which says what to give instead."""
+    with pytest.raises(InvalidRequest, match="give a list"):
+        several(names)
+
+
+@pytest.mark.parametrize("seconds", ("5", "soon", None, float("nan"), 0, -1))
+def test_a_timeout_is_a_positive_number(seconds: Any) -> None:
+    """Anything else is refused before a thing is sent."""
+    with pytest.raises(InvalidRequest) as caught:
+        checked_timeout(seconds)
+    assert caught.value.metadata == {"field": "timeout"}
+
+
+def test_a_ttl_that_is_no_time_is_refused() -> None:
+    """As an error of namestore's."""
+    with pytest.raises(InvalidRequest) as caught:
+        register_request("user:a", "", b"", "soon", b"id")  # type: ignore[arg-type]
+    assert caught.value.metadata == {"field": "ttl"}

@@ -35,6 +35,7 @@ from namestore.core.commands import (
     fingerprint,
     mark,
     names_asked,
+    names_count,
 )
 from namestore.core.commands.each import BATCH_ID_BYTES_MAX
 from namestore.core.limits import (
@@ -80,9 +81,13 @@ def test_names_are_counted_from_the_first_bytes(count: int, request_id: bytes) -
         RegisterAll(request_id, wanted),
         RegisterAll(request_id, judged),
     ):
-        assert names_asked(encode_command(many)) == count
+        assert names_asked(encode_command(many)) == names_count(many) == count
+    ends = tuple(ExpireItem(name, 1, 1) for name in names)
+    indexed = tuple((name, ()) for name in names)
+    for upkeep in (Expire(ends), IndexNames("n" * 32, 2**62, indexed)):
+        assert names_asked(encode_command(upkeep)) == names_count(upkeep) == count
     for one in (Register(request_id, wanted[0]), Release(request_id, "user:a", "ann")):
-        assert names_asked(encode_command(one)) == 1
+        assert names_asked(encode_command(one)) == names_count(one) == 1
 
 
 def test_command_without_a_display_name_shows_its_name() -> None:

@@ -87,6 +87,8 @@ def test_the_largest_batch_is_taken() -> None:
     (
         (short(*["user:a"] * (BATCH_REQUESTS_MAX + 1)), "names"),
         (short("user:a", requests=[pb.RegisterRequest(name="user:b")]), "names"),
+        (short(owner="", payload=b""), "request_id"),
+        (short(payload=b"", request_id=b"", requests=[pb.RegisterRequest(name="a:b")]), "owner"),
         (short("user:a", "nonsense"), "names[1]"),
         (short("user:a", ""), "names[1]"),
         (short("user:a", owner="o" * 257), "owner"),

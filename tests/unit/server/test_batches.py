@@ -122,4 +122,4 @@ async def test_a_request_id_of_another_request_is_refused_by_name(gateway: Gatew
     await gateway.release(pb.ReleaseRequest(name="user:x", owner="bob", request_id=b"other"), WAIT)
     with pytest.raises(errors.InvalidRequest) as caught:
         await gateway.register_many(short("user:a", "user:b"), WAIT)
-    assert caught.value.metadata == {"field": "requests[1].request_id"}
+    assert caught.value.metadata == {"field": "names[1]"}
