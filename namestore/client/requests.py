@@ -57,9 +57,9 @@ def checked_name(name: str) -> str:
     return _checked_text(name, "name", InvalidName)
 
 
-def checked_timeout(timeout: float) -> float:
+def checked_timeout(timeout: object) -> float:
     """Raises `InvalidRequest` unless `timeout` is a positive number of seconds."""
-    if not timeout > 0:
+    if not isinstance(timeout, (int, float)) or not timeout > 0:
         raise InvalidRequest(f"timeout is {timeout!r}; it must be above 0 seconds", field="timeout")
     return min(float(timeout), 1e6)
 
@@ -107,7 +107,12 @@ def several(names: Iterable[Name]) -> list[Name]:
     """What was given instead of one name. Raises `InvalidRequest` for a single text."""
     if isinstance(names, (str, bytes)):
         raise InvalidRequest("names is a single text; give a list of names", field="names")
-    return list(names)
+    try:
+        return list(names)
+    except TypeError:
+        raise InvalidRequest(
+            f"names is {type(names).__name__}; give a list of names", field="names"
+        ) from None
 
 
 def checked_owner(owner: str, field: str = "owner") -> str:
@@ -144,8 +149,8 @@ def _checked_text(text: str, field: str, error: type[InvalidRequest]) -> str:
 def _duration(ttl: float | timedelta | None) -> Duration | None:
     if ttl is None:
         return None
-    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if not 0 <= seconds <= _TTL_SECONDS_MAX:
+    seconds: object = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= _TTL_SECONDS_MAX:
         raise InvalidRequest(
             f"ttl is {ttl!r}; it must be 0 to {_TTL_SECONDS_MAX:,} seconds", field="ttl"
         )

@@ -380,8 +380,8 @@ class RegisterManyRequest(_message.Message):
     owner: _builtins.str
     payload: _builtins.bytes
     request_id: _builtins.bytes
-    """At most 62 bytes. Should be random, like every request_id; the same list must be sent again on
-    a retry.
+    """At most 62 bytes. Should be random, like every request_id. A retry sends the same list again:
+    in a shorter one the places are others, and so are the requests.
     """
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterRequest]:

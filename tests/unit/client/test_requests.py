@@ -153,7 +153,7 @@ def test_the_short_answer_is_what_as_many_results_would_have_said() -> None:
 @pytest.mark.parametrize("names", (["user:a", "user:b"], [("user:a", "x"), ("user:b", "y")]))
 @pytest.mark.parametrize("count", (0, 1, 3))
 def test_an_answer_that_does_not_fit_is_no_answer(names: Any, count: int) -> None:
-    """Never a result under another name, nor fewer than were asked for: what happened is unknown."""
+    """Never a result under another name, nor fewer than were asked for: it is unknown."""
     (request,) = requests_for(names, "", b"", None, b"whole", 0)
     with pytest.raises(OutcomeUnknown):
         results_from(request, pb.RegisterManyResponse(results=[pb.RegisterResponse()] * count))
