@@ -51,7 +51,7 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         "SnapshotWithoutRequests",
     ),
     "a policy is taken, and the majority is lost before it is read again": (
-        Plan.draw(172),
+        Plan.draw(44),
         "DeniesTakenPolicy",
     ),
     "a leader's disk fails with the removal of the other voter, who has it already": (
@@ -70,7 +70,7 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(90001127),
         "MembersUnconfirmed",
     ),
-    "a leader's clock is behind those of the others": (Plan.draw(109), "FreesBySlowClock"),
+    "a leader's clock is behind those of the others": (Plan.draw(238), "FreesBySlowClock"),
 }
 
 
