@@ -13,7 +13,7 @@ from benchmarks.spreads import percentile
 
 _SYNCS = 200
 _SYNC_BYTES = 4096
-_BUSY_SHARE = 0.5
+_BUSY_SHARE = 0.1
 
 
 def describe(directory: Path) -> dict[str, str]:
@@ -29,15 +29,28 @@ def describe(directory: Path) -> dict[str, str]:
     }
 
 
-def busy() -> str | None:
-    """A sentence, if others use the machine as well."""
-    waiting, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
-    if waiting < _BUSY_SHARE * cores:
+def busy(stat: Path = Path("/proc/stat"), seconds: float = 2.0) -> str | None:
+    """A sentence, if others use the machine as well. Looks on for a while.
+
+    Not by the load average, which remembers what ended a minute ago.
+    """
+    before = _ticks(stat)
+    time.sleep(seconds)
+    used, idle = (now - then for now, then in zip(_ticks(stat), before, strict=True))
+    share = used / max(1, used + idle)
+    if share < _BUSY_SHARE:
         return None
     return (
-        f"The machine was busy with other work ({waiting:.0f} processes wanted its {cores} cores "
-        "before the run): no figure stands, and ratios say little."
+        f"The machine was busy with other work ({share:.0%} of its processor time before the run): "
+        "no figure stands, and ratios say little."
     )
+
+
+def _ticks(stat: Path) -> tuple[int, int]:
+    """What all cores together have used, and idled, since the system began."""
+    fields = [int(field) for field in stat.read_text().splitlines()[0].split()[1:9]]
+    idle = fields[3] + fields[4]  # waiting for a disk is idle, too
+    return sum(fields) - idle, idle
 
 
 def available_bytes() -> int:
