@@ -29,6 +29,16 @@ def _add(cluster: OurCluster, node: str) -> list[Any]:
     return heard
 
 
+def _added_again(cluster: OurCluster, node: str) -> None:
+    """A node that was removed comes back on an empty disk, and joins."""
+    cluster.crash(node)
+    cluster.wipe(node)
+    cluster.restart(node)
+    added = _add(cluster, node)
+    cluster.settle()
+    assert isinstance(added[-1], Membership)
+
+
 class Killed(BaseException):
     """The power fails here."""
 
@@ -337,12 +347,7 @@ def test_an_order_that_is_repeated_on_its_way_is_carried_out_once() -> None:
     repeated = list(cluster.in_flight("b", "a"))
     cluster.settle("ab")
     assert isinstance(heard[-1], Membership)
-    cluster.crash("c")
-    cluster.wipe("c")
-    cluster.restart("c")
-    added = _add(cluster, "c")
-    cluster.settle()
-    assert isinstance(added[-1], Membership)
+    _added_again(cluster, "c")
     cluster.put("b", "a", repeated)
     cluster.settle()
     assert cluster.engines["a"].membership.get("c") is not None
@@ -362,12 +367,7 @@ def test_an_order_that_comes_late_does_not_undo_what_was_done_since() -> None:
     cluster.engines["a"].order(Remove("c"), 10**6, heard.append)
     cluster.settle("ab")
     assert isinstance(heard[-1], Membership)
-    cluster.crash("c")
-    cluster.wipe("c")
-    cluster.restart("c")
-    added = _add(cluster, "c")
-    cluster.settle()
-    assert isinstance(added[-1], Membership)
+    _added_again(cluster, "c")
     cluster.put("b", "a", late)
     cluster.settle()
     assert cluster.engines["a"].membership.get("c") is not None

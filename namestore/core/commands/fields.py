@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from namestore.core.commands.each import BATCH_ID_BYTES_MAX
 from namestore.core.commands.values import ExpireItem, Judgement, UniqueKey
 from namestore.core.limits import (
     BATCH_REQUESTS_MAX,
@@ -44,7 +45,7 @@ def name(value: Any) -> str:
 
 def batch_id(value: Any) -> bytes:
     """A request_id that leaves room for the place of a name behind it."""
-    if type(value) is not bytes or not 1 <= len(value) <= REQUEST_ID_BYTES_MAX - 2:
+    if type(value) is not bytes or not 1 <= len(value) <= BATCH_ID_BYTES_MAX:
         raise MalformedCommand("a batch's request_id that is empty, too long, or not bytes")
     return value
 
