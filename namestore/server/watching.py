@@ -125,7 +125,7 @@ class Watches:
         try:
             with self._desk.chores():
                 self._admit(watcher)
-                next_revision = await self._first_revision(watcher.wanted.from_revision, timeout)
+                next_revision = await self._first_revision(watcher.wanted, timeout)
             yield None
             if watcher.wanted.progress_s:
                 yield self._progress(watcher, next_revision, caught_up=False)
@@ -160,10 +160,13 @@ class Watches:
             self._look_later()
         self._watchers[watcher] = None
 
-    async def _first_revision(self, asked: int, timeout: float) -> int:
+    async def _first_revision(self, what: Wanted, timeout: float) -> int:
+        asked = what.from_revision
         if asked:
-            if not self._replica.status().serving:
-                await self._desk.catch_up(timeout)  # as any call, it may wait for a leader
+            # As any call, it may wait for a leader. Whoever squashes comes from a node that left
+            # out what changes had replaced that are still to come here: those are caught up with.
+            if what.squash or not self._replica.status().serving:
+                await self._desk.catch_up(timeout)
             self._in_touch, self._in_touch_at = True, self._clock()
             check_kept(asked, self._replica.meta)
             return asked

@@ -63,7 +63,12 @@ def attempt(
     Args:
         subject: The name of a mutant, or `PLAIN`; empty: namestore's engine as it is.
         error: Let a violation out with its traceback.
+
+    Raises:
+        ValueError: There is no such subject.
     """
+    if subject and subject not in _PLANTED and subject not in PLAINS:
+        raise ValueError(f"there is no planted fault {subject!r}")
     with alarmed() as errors, _garbage_kept():
         return _attempt(plan, subject, trace, errors, error)
 

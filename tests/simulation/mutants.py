@@ -96,4 +96,5 @@ RARE: tuple[type[Engine] | type[Planted], ...] = (
     members.LeftOutOnlyAsks,
     members.MembersUnconfirmed,
     names.StandsUntilClocksComeUp,
+    feeds.SquashWhereOneLags,
 )

@@ -5,12 +5,14 @@ See `tests.simulation.mutants_agreement`; these are found only where somebody wa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from namestore.client.values import event_from
 from namestore.client.watching import Following
 from namestore.core import reading
 from namestore.core.events import ENDS_HOLDING
+from namestore.rpc.events import Wanted
 from namestore.server import feed, watching
 from namestore.v1 import registry_pb2 as pb
 from tests.simulation.mutants_callers import Planted
@@ -85,8 +87,10 @@ class SquashForgetsEnds(Planted):
 _latest = feed.latest
 
 
-async def _from_what_is_here(watches: Any, asked: int, timeout: float) -> int:
-    return await _first_revision(watches, asked, timeout) if asked else _next(watches)
+async def _from_what_is_here(watches: Any, what: Wanted, timeout: float) -> int:
+    if what.from_revision:
+        return await _first_revision(watches, what, timeout)
+    return _next(watches)
 
 
 def _next(watches: Any) -> int:
@@ -101,6 +105,16 @@ class NowIsThePast(Planted):
     """A feed from now on begins with what a node that lags has not applied yet."""
 
     replaced = ((watching.Watches, "_first_revision", _from_what_is_here),)
+
+
+async def _where_others_are(watches: Any, what: Wanted, timeout: float) -> int:
+    return await _first_revision(watches, replace(what, squash=False), timeout)
+
+
+class SquashWhereOneLags(Planted):
+    """Who squashes goes on at a node that does not have yet what replaced the changes left out."""
+
+    replaced = ((watching.Watches, "_first_revision", _where_others_are),)
 
 
 _events = reading.events

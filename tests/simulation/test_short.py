@@ -70,6 +70,10 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(90001127),
         "MembersUnconfirmed",
     ),
+    "a squashed feed goes on at a node that is behind the one before it": (
+        Plan.draw(200000096),
+        "SquashWhereOneLags",
+    ),
     "a leader's clock is behind those of the others": (Plan.draw(238), "FreesBySlowClock"),
 }
 
@@ -118,6 +122,12 @@ def test_a_planted_fault_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(names.OwnerIgnored, "replaced", ((changing, "_held", lambda: None),))
     ending = attempt(Plan.draw(1), "OwnerIgnored")
     assert ending.slipped, ending.told
+
+
+def test_a_planted_fault_that_does_not_exist_is_refused() -> None:
+    """Else its name, misspelt, would count as found."""
+    with pytest.raises(ValueError, match="BelievesEverybody"):
+        attempt(Plan.draw(1), "BelievesEverybody")
 
 
 def test_a_link_is_whole_when_no_fault_cuts_it_any_more() -> None:
