@@ -26,7 +26,7 @@ from namestore.client.values import (
     made_result,
     register_result_from,
 )
-from namestore.core.commands.each import PLACES, member_id
+from namestore.core.commands import member_ids
 from namestore.core.limits import BATCH_REQUESTS_MAX
 from namestore.errors import OutcomeUnknown
 from namestore.rpc.identities import REQUEST_ID_BYTES
@@ -119,8 +119,7 @@ def _granted_in_order(
 
 
 def _member_ids(request: registry.RegisterManyRequest) -> list[bytes]:
-    request_id = request.request_id
-    return [request_id + place for place in PLACES[: len(request.names)]]
+    return member_ids(request.request_id, len(request.names))
 
 
 def part_request_id(whole: bytes, start: int) -> bytes:
@@ -136,9 +135,7 @@ def part_request_id(whole: bytes, start: int) -> bytes:
 def member_request_ids(whole: bytes) -> Iterator[bytes]:
     """The request_ids of a batch, place by place: always the same ones for the same batch."""
     for start in count(0, BATCH_REQUESTS_MAX):
-        part = part_request_id(whole, start)
-        for place in range(BATCH_REQUESTS_MAX):
-            yield member_id(part, place)
+        yield from member_ids(part_request_id(whole, start), BATCH_REQUESTS_MAX)
 
 
 def _spelled_out(wanted: Sequence[NewName], request_id: bytes) -> list[registry.RegisterRequest]:

@@ -42,7 +42,7 @@ class Verdict(IntEnum):
     POLICY_BUSY = 20  # another policy is pending
     POLICY_ABANDONED = 21
     ACCEPTED = 22
-    GRANTED_EACH = 23  # all names of a RegisterEach at once, one revision after the other
+    GRANTED_EACH = 23  # all names of a batch that is written as one, one revision after the other
 
 
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}

@@ -28,10 +28,12 @@ from namestore.core.commands import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     Update,
     Wanted,
+    as_all,
     encode_command,
     mark,
     members,
@@ -142,6 +144,8 @@ def _check_place(meta: StateMeta, index: int, term: int) -> None:
 def _decide(step: Step, command: Command, data: bytes) -> Decision:
     if type(command) is RegisterEach:
         return each.grant(step, command) or _decide_members(step, command)
+    if type(command) is RegisterTogether:
+        return each.grant_together(step, command) or _decide_all(step, command)
     if isinstance(command, (Expire, IndexNames)):  # harmless when they come twice
         return _decide_again(step, command)
     own_mark, place = mark(command, data), st.outcome_key(command.request_id)
@@ -164,6 +168,11 @@ def _decide(step: Step, command: Command, data: bytes) -> Decision:
 def _decide_members(step: Step, command: RegisterEach) -> Decision:
     decisions = _decide_in_order(step, [encode_command(member) for member in members(command)])
     return tuple(outcome for decision in decisions() for outcome in decision)
+
+
+def _decide_all(step: Step, command: RegisterTogether) -> Decision:
+    spelled = as_all(command)
+    return _decide(step, spelled, encode_command(spelled))
 
 
 def _decide_again(step: Step, command: Expire | IndexNames) -> Decision:

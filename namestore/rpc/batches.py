@@ -6,7 +6,7 @@ Invariant: a batch in the short form, and the answer to it, mean exactly what `r
 
 from __future__ import annotations
 
-from namestore.core.commands.each import PLACES
+from namestore.core.commands import member_ids
 from namestore.v1 import registry_pb2 as pb
 
 
@@ -28,9 +28,11 @@ def member_requests(request: pb.RegisterManyRequest) -> list[pb.RegisterRequest]
             name=name,
             owner=request.owner,
             payload=request.payload,
-            request_id=request.request_id + place,
+            request_id=its_id,
         )
-        for name, place in zip(request.names, PLACES, strict=False)
+        for name, its_id in zip(
+            request.names, member_ids(request.request_id, len(request.names)), strict=True
+        )
     ]
 
 

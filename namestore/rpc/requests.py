@@ -11,8 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from namestore.core.commands import Command, Register, RegisterAll, RegisterEach, Wanted
-from namestore.core.commands.each import BATCH_ID_BYTES_MAX, members
+from namestore.core.commands import (
+    Command,
+    Register,
+    RegisterAll,
+    RegisterEach,
+    RegisterTogether,
+    Wanted,
+    member_id,
+)
+from namestore.core.commands.each import BATCH_ID_BYTES_MAX
 from namestore.core.limits import BATCH_REQUESTS_MAX, PAGE_SIZE_MAX
 from namestore.core.names import is_plain_name
 from namestore.errors import InvalidRequest
@@ -58,7 +66,7 @@ def register_many_commands(
 ) -> list[Command]:
     """The commands of a RegisterMany request: one for each name, or one for all.
 
-    For all as well where they differ in nothing but the name: `RegisterEach`.
+    For all as well where they differ in nothing but the name: `RegisterEach`, `RegisterTogether`.
 
     An invalid request of an independent batch refuses the whole batch before any of it is
     proposed; the caller drops the one that `field` names and sends the others again.
@@ -101,18 +109,19 @@ def _short_batch(request: pb.RegisterManyRequest, draw: DrawRequestId) -> list[C
     names = shown
     if not all(map(is_plain_name, shown)):
         names = tuple(_name(name, f"names[{place}]") for place, name in enumerate(shown))
-    if request.mode == pb.RegisterManyRequest.INDEPENDENT and names == shown:
-        return [RegisterEach(request_id, names, owner, payload)]
-    registers = [
-        Register(register.request_id, Wanted(name, register.wanted.name, owner, payload))
-        for name, register in zip(
-            names, members(RegisterEach(request_id, shown, owner, payload)), strict=True
-        )
+    independent = request.mode == pb.RegisterManyRequest.INDEPENDENT
+    if not independent:
+        check_distinct(names, "names[{}]")
+    if names == shown:
+        if independent:
+            return [RegisterEach(request_id, names, owner, payload)]
+        return [RegisterTogether(member_id(request_id, 0), names, owner, payload)]
+    wanted = [
+        Wanted(name, written, owner, payload) for name, written in zip(names, shown, strict=True)
     ]
-    if request.mode == pb.RegisterManyRequest.INDEPENDENT:
-        return list(registers)
-    check_distinct(names, "names[{}]")
-    return [RegisterAll(registers[0].request_id, tuple(each.wanted for each in registers))]
+    if independent:
+        return [Register(member_id(request_id, place), one) for place, one in enumerate(wanted)]
+    return [RegisterAll(member_id(request_id, 0), tuple(wanted))]
 
 
 def lookup_name(request: pb.LookupRequest) -> str:

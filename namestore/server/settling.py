@@ -61,7 +61,7 @@ async def settle(
 ) -> Sequence[Answer]:
     """One answer for each command, in order.
 
-    Of a `RegisterEach` there is one for all of it, or one for each of its names.
+    Of a batch that is written as one there is one for all of it, or one for each of its names.
 
     Args:
         commands: As their callers asked, in NFC and not judged.

@@ -29,6 +29,7 @@ from namestore.core.commands import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     Update,
@@ -170,11 +171,15 @@ CASES: dict[str, Any] = {
     "command-1-register-each": RegisterEach(
         b"request-14", ("user:a", "user:zoé", "user:a"), "ann", b"\x00"
     ),
+    "command-1-register-together": RegisterTogether(
+        b"request-15", ("user:a", "user:zoé"), "ann", b"\x00"
+    ),
     "entry-1-empty": Entry(0, (), 1),
     "entry-1-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 1),
     "entry-2-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 2),
     "entry-3-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 3),
-    "entry-4-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
+    "entry-4-two-commands": Entry(1_700_000_000_000, (b"first", b"second"), 4),
+    "entry-5-two-commands": Entry(1_700_000_000_000, (b"first", b"second")),
     "record-2-reserved": _RESERVED,
     "event-1-registered": Event(300, EventKind.REGISTERED, 1 << 40, "user:zoé", _HELD),
     "event-1-renamed": Event(300, EventKind.RENAMED, 1 << 40, "user:zoé", _HELD, "user:a"),
@@ -298,7 +303,23 @@ def _fourth_life() -> RegistryDriver:
     return registry
 
 
-LIVES = {1: _known_state, 2: _second_life, 3: _third_life, 4: _fourth_life}
+def _fifth_life() -> RegistryDriver:
+    """And what the fifth brought: names that are wanted together, granted, repeated and refused."""
+    registry = _life_with_policies(RegistryDriver(entry_version=5))
+    together = RegisterTogether(b"rb", ("post:b", "post:c"), "ann", b"p")
+    registry.apply(together)
+    registry.apply(together, RegisterTogether(b"rc", ("post:d", "post:c"), "bob"))
+    registry.apply(release("rd", "post:b", "ann"), together)
+    return registry
+
+
+LIVES = {
+    1: _known_state,
+    2: _second_life,
+    3: _third_life,
+    4: _fourth_life,
+    5: _fifth_life,
+}
 
 
 def _state_lines(registry: RegistryDriver) -> str:

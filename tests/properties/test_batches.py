@@ -13,9 +13,10 @@ from namestore.core.commands import (
     Command,
     Entry,
     PutNamespace,
-    Register,
     RegisterEach,
+    RegisterTogether,
     Release,
+    as_all,
     encode_command,
     encode_entry,
     members,
@@ -32,7 +33,10 @@ from tests.support.registry_driver import RegistryDriver
 @contextmanager
 def _one_by_one() -> Iterator[None]:
     """No batch is granted at once: its members are decided in the general way."""
-    with mock.patch.object(each, "grant", return_value=None):
+    with (
+        mock.patch.object(each, "grant", return_value=None),
+        mock.patch.object(each, "grant_together", return_value=None),
+    ):
         yield
 
 
@@ -86,8 +90,8 @@ def _told(commands: Sequence[Command], decisions: Sequence[Decision]) -> list[ob
     """What was decided of each name."""
     found: list[object] = []
     for command, decision in zip(commands, decisions, strict=True):
-        is_each = isinstance(command, RegisterEach)
-        found += each.spelled_out(command, decision) if is_each else decision
+        is_batch = isinstance(command, RegisterEach | RegisterTogether)
+        found += each.spelled_out(command, decision) if is_batch else decision
     return found
 
 
@@ -101,6 +105,16 @@ _batches = st.builds(
     st.sampled_from(("", "ann")),
     st.sampled_from((b"", b"pay")),
 )
+# Under an identity of their own, or under that of a batch's first member.
+_wholes = st.builds(
+    RegisterTogether,
+    st.sampled_from((b"q", b"r\0\0", b"s\0\0")),
+    st.lists(_names, min_size=1, max_size=4, unique=True).map(tuple),
+    st.sampled_from(("", "ann")),
+    st.sampled_from((b"", b"pay")),
+)
+# The same, as a caller sends it who does not know the short form.
+_alls = _wholes.map(as_all)
 # Some under the request_id of a batch's member, as a caller could make one up.
 _members = st.builds(
     lambda batch, place: list(members(batch))[place % len(batch.names)], _batches, st.integers(0, 3)
@@ -113,14 +127,14 @@ _hours = st.sampled_from((0, 0, 1, 30))
 @given(
     _policies,
     st.lists(
-        st.tuples(st.lists(_batches | _members | _releases, max_size=5), _hours),
+        st.tuples(st.lists(_batches | _wholes | _alls | _members | _releases, max_size=5), _hours),
         min_size=1,
         max_size=6,
     ),
 )
 def test_batches_are_decided_as_their_members(
     policies: list[tuple[str, object]],
-    entries: list[tuple[list[RegisterEach | Register | Release], int]],
+    entries: list[tuple[list[Command], int]],
 ) -> None:
     """Fresh, repeated, of names that are held or asked for twice, in a namespace with a policy."""
     ways = _Ways()
@@ -136,13 +150,15 @@ def test_batches_are_decided_as_their_members(
 
 @given(
     st.lists(
-        st.tuples(st.lists(asks | _batches | _members | _releases, max_size=6), _hours),
+        st.tuples(
+            st.lists(asks | _batches | _wholes | _alls | _members | _releases, max_size=6), _hours
+        ),
         min_size=1,
         max_size=8,
     )
 )
 def test_batches_among_commands_of_all_kinds(
-    entries: list[tuple[list[Ask | RegisterEach | Register | Release], int]],
+    entries: list[tuple[list[Ask | Command], int]],
 ) -> None:
     """Between releases, renames, policies that come and go, and a clock that jumps."""
     ways = _Ways()
@@ -153,5 +169,6 @@ def test_batches_among_commands_of_all_kinds(
 
 def test_a_batch_that_meets_nothing_is_granted_at_once() -> None:
     """The short way is taken: one outcome says it of all."""
-    ((outcome,),) = RegistryDriver().apply(RegisterEach(b"r", ("x:1", "x:2"), "ann"))
-    assert outcome.verdict is Verdict.GRANTED_EACH
+    for kind in (RegisterEach, RegisterTogether):
+        ((outcome,),) = RegistryDriver().apply(kind(b"r", ("x:1", "x:2"), "ann"))
+        assert outcome.verdict is Verdict.GRANTED_EACH

@@ -80,6 +80,7 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     names.DeniesTakenPolicy,
     batches.BatchesTakeHeld,
     batches.BatchesShareIds,
+    batches.TogetherForgotten,
     batches.BatchesCountOneUp,
     feeds.WatchSkipsOnResume,
     feeds.WatchRepeats,

@@ -6,6 +6,7 @@ from typing import Any
 
 from namestore.core.deciding import each
 from namestore.core.deciding.step import Step
+from namestore.core.state import outcome_key
 from namestore.rpc import responses
 from tests.simulation.mutants_callers import Planted
 
@@ -21,7 +22,23 @@ class BatchesTakeHeld(Planted):
 class BatchesShareIds(Planted):
     """All names of a batch are remembered under the request_id of its first."""
 
-    replaced = ((each, "PLACES", (bytes(2),) * 1000),)
+    replaced = ((each, "member_ids", lambda whole, count: [whole + bytes(2)] * count),)
+
+
+def _and_forgotten(step: Step, command: Any) -> Any:
+    decision = _grant_together(step, command)
+    if decision is not None:
+        step.put(outcome_key(step.remembered.pop()), None)
+    return decision
+
+
+_grant_together = each.grant_together
+
+
+class TogetherForgotten(Planted):
+    """Names that are granted together leave nothing by which their request is known again."""
+
+    replaced = ((each, "grant_together", _and_forgotten),)
 
 
 def _off_by_one(message: Any, outcome: Any) -> None:

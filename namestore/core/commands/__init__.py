@@ -8,7 +8,14 @@ anything, because skipping a command would make its state differ from the others
 
 from namestore.core.commands.codec import encode_command, fingerprint, mark, marks
 from namestore.core.commands.decoding import decode_command, names_asked
-from namestore.core.commands.each import member_id, members, names_count, spelled_out
+from namestore.core.commands.each import (
+    as_all,
+    member_id,
+    member_ids,
+    members,
+    names_count,
+    spelled_out,
+)
 from namestore.core.commands.entries import ENTRY_VERSION, Entry, decode_entry, encode_entry
 from namestore.core.commands.fields import MalformedCommand
 from namestore.core.commands.values import (
@@ -24,6 +31,7 @@ from namestore.core.commands.values import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     UniqueKey,
@@ -47,11 +55,13 @@ __all__ = [
     "Register",
     "RegisterAll",
     "RegisterEach",
+    "RegisterTogether",
     "Release",
     "Rename",
     "UniqueKey",
     "Update",
     "Wanted",
+    "as_all",
     "decode_command",
     "decode_entry",
     "encode_command",
@@ -60,6 +70,7 @@ __all__ = [
     "mark",
     "marks",
     "member_id",
+    "member_ids",
     "members",
     "names_asked",
     "names_count",

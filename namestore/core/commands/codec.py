@@ -26,6 +26,7 @@ from namestore.core.commands.values import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     Update,
@@ -76,6 +77,9 @@ def mark(command: Command, data: bytes) -> bytes:
             plain = all(wanted.ttl_ms is None for wanted in many)
             kind = Kind.REGISTER_ALL if plain else Kind.REGISTER_ALL_JUDGED
             return fingerprint(pack((kind, request_id, list(map(_asked_fields, many)))))
+        case RegisterTogether(request_id, names, owner, payload):
+            together = [(name, "", owner, payload) for name in names]
+            return fingerprint(pack((Kind.REGISTER_ALL, request_id, together)))
         case Rename():
             asked = replace(command, to_name=command.display_name or command.to_name, judged=())
             return fingerprint(pack(rename_fields(replace(asked, display_name=""))))
@@ -114,6 +118,9 @@ def _fields(command: Command) -> tuple[Any, ...]:
         case RegisterEach(request_id, names, owner, payload):
             of_all = (f.names(names), f.text(owner), f.payload(payload))
             return (Kind.REGISTER_EACH, f.batch_id(request_id), *of_all)
+        case RegisterTogether(request_id, names, owner, payload):
+            of_all = (f.distinct_names(names), f.text(owner), f.payload(payload))
+            return (Kind.REGISTER_TOGETHER, f.request_id(request_id), *of_all)
         case RegisterAll(request_id, many):
             f.check_distinct([wanted.name for wanted in many])
             if any(map(_is_new, many)):

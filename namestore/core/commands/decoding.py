@@ -21,6 +21,7 @@ from namestore.core.commands.values import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     Update,
@@ -35,6 +36,7 @@ _BEFORE_NAMES = {
         (Kind.REGISTER_ALL, 2),
         (Kind.REGISTER_ALL_JUDGED, 2),
         (Kind.REGISTER_EACH, 2),
+        (Kind.REGISTER_TOGETHER, 2),
         (Kind.EXPIRE, 1),
         (Kind.INDEX_NAMES, 3),
     )
@@ -102,6 +104,9 @@ def command_of(fields: tuple[Any, ...]) -> Command:
         case (Kind.REGISTER_EACH, rid, names, owner, payload):
             of_all = f.names(names), f.text(owner), f.payload(payload)
             return RegisterEach(f.batch_id(rid), *of_all)
+        case (Kind.REGISTER_TOGETHER, rid, names, owner, payload):
+            together = f.distinct_names(names), f.text(owner), f.payload(payload)
+            return RegisterTogether(f.request_id(rid), *together)
         case (Kind.REGISTER_ALL, request_id, tuple(many)):
             return _register_all(request_id, tuple(map(_wanted, many)))
         case (Kind.REGISTER_ALL_JUDGED, request_id, tuple(many)):

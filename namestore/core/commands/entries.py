@@ -2,7 +2,8 @@
 
 All versions have the same fields. Their number says how they are applied, by all nodes alike: from
 version 2 on with a feed of changes; from version 3 on a register that is granted is remembered by
-the record of its name, and no more in the outcome table; from version 4 on with `RegisterEach`.
+the record of its name, and no more in the outcome table; from version 4 on with `RegisterEach`,
+from version 5 on with `RegisterTogether`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from namestore.core.packing import pack, unpack_fields
 from namestore.core.value import value
 from namestore.errors import InvariantViolation
 
-ENTRY_VERSION = 4
-_VERSIONS = (1, 2, 3, ENTRY_VERSION)
+ENTRY_VERSION = 5
+_VERSIONS = (1, 2, 3, 4, ENTRY_VERSION)
 
 
 @value

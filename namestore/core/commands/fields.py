@@ -59,6 +59,13 @@ def names(value: Any) -> tuple[str, ...]:
     return value
 
 
+def distinct_names(value: Any) -> tuple[str, ...]:
+    """The same, and no name twice."""
+    checked = names(value)
+    check_distinct(checked)
+    return checked
+
+
 def text(value: Any) -> str:
     """Any text."""
     if type(value) is not str:

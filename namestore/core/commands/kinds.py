@@ -25,6 +25,7 @@ class Kind(IntEnum):
     ABANDON_POLICY = 12
     KEEP_EVENTS = 13
     REGISTER_EACH = 14
+    REGISTER_TOGETHER = 15
 
 
 # Of a register without anything new: kind, request_id, name, what was written (empty: the name),

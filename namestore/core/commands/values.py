@@ -78,6 +78,23 @@ class RegisterAll:
 
 
 @value
+class RegisterTogether:
+    """A `RegisterAll` whose names differ in nothing else, written once.
+
+    Attributes:
+        request_id: Of the request.
+        names: Canonical, and what the caller wrote. They differ from each other.
+        owner: Of each.
+        payload: Of each.
+    """
+
+    request_id: bytes
+    names: tuple[str, ...]
+    owner: str
+    payload: bytes = b""
+
+
+@value
 class Release:
     """Give a name back. `create_revision` 0: whichever holding of this owner it is."""
 
@@ -208,6 +225,7 @@ Command = (
     Register
     | RegisterEach
     | RegisterAll
+    | RegisterTogether
     | Release
     | Confirm
     | Update

@@ -1,7 +1,8 @@
 """What an entry will ask the store for, read before it is decided: in one call for most entries.
 
 Invariant: what is missed here is read when it is needed, and what is read in vain costs time only;
-but of plain registers everything is read here, and of a RegisterEach nothing: it reads its own.
+but of plain registers everything is read here, and of what is written once for many names nothing:
+that reads its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from namestore.core.commands import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     Update,
@@ -26,6 +28,8 @@ from namestore.core.commands import (
 from namestore.core.deciding.plain import Plain
 from namestore.core.deciding.step import Step
 from namestore.core.namespaces import namespace_of
+
+_READ_THEIR_OWN = (RegisterEach, RegisterTogether)
 
 
 def read_ahead(step: Step, asked: Sequence[Plain | Command]) -> None:
@@ -38,7 +42,7 @@ def read_ahead(step: Step, asked: Sequence[Plain | Command]) -> None:
         if isinstance(item, tuple):
             keys.append(item[0])
             keys.append(item[1])
-        elif type(item) is not RegisterEach:
+        elif type(item) not in _READ_THEIR_OWN:
             keys.extend(_keys(step, item))
     step.prefetch(keys)
 
@@ -49,7 +53,7 @@ def _names(command: Plain | Command) -> Iterator[str]:
             yield command[2][2]
         case Register(_, wanted):
             yield wanted.name
-        case RegisterEach(_, names):
+        case RegisterEach(_, names) | RegisterTogether(_, names):
             yield from names
         case RegisterAll(_, many):
             yield from (wanted.name for wanted in many)

@@ -24,10 +24,12 @@ from namestore.core.commands import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     Update,
     Wanted,
+    as_all,
     decode_command,
     decode_entry,
     encode_command,
@@ -36,6 +38,7 @@ from namestore.core.commands import (
     mark,
     names_asked,
     names_count,
+    spelled_out,
 )
 from namestore.core.commands.each import BATCH_ID_BYTES_MAX
 from namestore.core.limits import (
@@ -61,6 +64,8 @@ _WANTED = Wanted("user:a", "user:A", "ann", b"p")
         register_all("r", *(f"user:{number}" for number in range(BATCH_REQUESTS_MAX))),
         RegisterEach(b"r", ("user:a", "user:a"), "ann", b"p"),
         RegisterEach(b"r" * BATCH_ID_BYTES_MAX, ("a:b",) * BATCH_REQUESTS_MAX, ""),
+        RegisterTogether(b"r", ("user:a", "user:b"), "ann", b"p"),
+        RegisterTogether(b"r" * REQUEST_ID_BYTES_MAX, ("a:b",), ""),
         Release(b"r", "user:a", "ann", 2**64 - 1),
     ),
 )
@@ -78,6 +83,7 @@ def test_names_are_counted_from_the_first_bytes(count: int, request_id: bytes) -
     judged = tuple(replace(each, judged=(Judgement(1),)) for each in wanted)
     for many in (
         RegisterEach(request_id, names, "ann"),
+        RegisterTogether(request_id, names, "ann"),
         RegisterAll(request_id, wanted),
         RegisterAll(request_id, judged),
     ):
@@ -88,6 +94,14 @@ def test_names_are_counted_from_the_first_bytes(count: int, request_id: bytes) -
         assert names_asked(encode_command(upkeep)) == names_count(upkeep) == count
     for one in (Register(request_id, wanted[0]), Release(request_id, "user:a", "ann")):
         assert names_asked(encode_command(one)) == names_count(one) == 1
+
+
+def test_what_is_wanted_together_has_the_mark_of_the_request_it_stands_for() -> None:
+    """So that a request is recognised in whichever form it comes again."""
+    together = RegisterTogether(b"r", ("user:a", "user:zo\u00e9"), "ann", b"p")
+    spelled = as_all(together)
+    assert mark(together, encode_command(together)) == mark(spelled, encode_command(spelled))
+    assert spelled_out(together) == [spelled]
 
 
 def test_command_without_a_display_name_shows_its_name() -> None:
@@ -120,6 +134,9 @@ _NEVER_COMMANDS: tuple[Command, ...] = (
     Register(b"r", Wanted("user:a", "x", "ann", b"p" * (PAYLOAD_BYTES_MAX + 1))),
     Register(b"r", Wanted("user:a", "x", "ann", _any("p"))),
     RegisterAll(b"r", ()),
+    RegisterTogether(b"r", (), "ann"),
+    RegisterTogether(b"r", ("user:a", "user:a"), "ann"),
+    RegisterTogether(b"r" * (REQUEST_ID_BYTES_MAX + 1), ("user:a",), "ann"),
     RegisterAll(b"r", (_WANTED, _WANTED)),
     register_all("r", *(f"user:{number}" for number in range(BATCH_REQUESTS_MAX + 1))),
     Release(b"r", "user:a", "ann", -1),

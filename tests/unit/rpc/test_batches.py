@@ -10,9 +10,11 @@ from namestore.core.commands import (
     Register,
     RegisterAll,
     RegisterEach,
+    RegisterTogether,
     Wanted,
     encode_command,
     members,
+    spelled_out,
 )
 from namestore.core.limits import BATCH_REQUESTS_MAX, PAYLOAD_BYTES_MAX, REQUEST_ID_BYTES_MAX
 from namestore.errors import InvalidRequest
@@ -42,11 +44,7 @@ def test_it_means_what_its_requests_would_mean(names: tuple[str, ...], mode: Any
     request = short(*names, mode=mode)
     spelled = pb.RegisterManyRequest(requests=member_requests(request), mode=mode)
     found = requests.register_many_commands(request)
-    commands = [
-        member
-        for command in found
-        for member in (members(command) if isinstance(command, RegisterEach) else (command,))
-    ]
+    commands = [one for command in found for one in spelled_out(command)]
     assert commands == requests.register_many_commands(spelled)
 
 
@@ -59,10 +57,14 @@ def test_members_are_numbered_behind_the_request_id() -> None:
 
 
 def test_all_or_nothing_goes_by_the_first_members_id() -> None:
-    """As it does where each request is spelled out."""
+    """As it does where each request is spelled out; the names are said once."""
     (command,) = requests.register_many_commands(short("user:a", "user:b", mode=ALL))
-    wanted = tuple(Wanted(name, name, "ann", b"p") for name in ("user:a", "user:b"))
-    assert command == RegisterAll(b"r" * 16 + b"\0\0", wanted)
+    assert command == RegisterTogether(b"r" * 16 + b"\0\0", ("user:a", "user:b"), "ann", b"p")
+    (command,) = requests.register_many_commands(short("user:a", "user:e\u0301", mode=ALL))
+    wanted = (("user:a", "user:a"), ("user:\u00e9", "user:e\u0301"))
+    assert command == RegisterAll(
+        b"r" * 16 + b"\0\0", tuple(Wanted(*names, "ann", b"p") for names in wanted)
+    )
 
 
 def test_a_batch_without_a_request_id_gets_one() -> None:
