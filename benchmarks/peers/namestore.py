@@ -109,6 +109,14 @@ class Namestore:
     def leader(self) -> str:
         return self._running().wait_for_leader()
 
+    def term(self) -> int:
+        """Of the leader: each election makes it greater."""
+        leader = self.leader()
+        view = self._running().views([leader])[leader]
+        if view.status is None:
+            raise BenchmarkError(f"{leader} says nothing of itself")
+        return view.status.term
+
     def kill(self, server: str) -> None:
         self._running().kill(server)
 

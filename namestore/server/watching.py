@@ -123,9 +123,12 @@ class Watches:
         """
         watcher = _Watcher(wanted(request))
         try:
+            # No chore is what follows: a drain does not wait for it.
             with self._desk.chores():
                 self._admit(watcher)
-                next_revision = await self._first_revision(watcher.wanted, timeout)
+            next_revision = await self._first_revision(watcher.wanted, timeout)
+            if watcher.ended is not None:
+                raise copy.copy(watcher.ended)
             yield None
             if watcher.wanted.progress_s:
                 yield self._progress(watcher, next_revision, caught_up=False)

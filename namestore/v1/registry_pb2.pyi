@@ -977,7 +977,8 @@ class WatchRequest(_message.Message):
     squash: _builtins.bool
     """Until the feed has caught up, leaves out changes that a later one of the same name replaced, so
     that of each name the latest is sent, a release if that is what it was. From the PROGRESS event
-    with `caught_up` on, every change is sent. Events of policies are never left out.
+    with `caught_up` on, every change is sent. Events of policies are never left out. The node first
+    catches up with the cluster. Who goes on elsewhere before that event asks for the same there.
     """
     progress_ms: _builtins.int
     """How often, in milliseconds, to send a PROGRESS event while there is nothing else to send; one

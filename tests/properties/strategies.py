@@ -20,11 +20,14 @@ from namestore.core.commands import (
     PutNamespace,
     Register,
     RegisterAll,
+    RegisterEach,
+    RegisterTogether,
     Release,
     Rename,
     Update,
     Wanted,
 )
+from namestore.core.commands.each import BATCH_ID_BYTES_MAX
 from namestore.core.limits import PAYLOAD_BYTES_MAX, PERIOD_MS_MAX, REQUEST_ID_BYTES_MAX
 from namestore.core.outcomes import Outcome, Verdict
 from namestore.core.policies import HoldBack, Policy, encode_policy
@@ -275,6 +278,20 @@ commands: st.SearchStrategy[Command] = st.one_of(
         st.lists(
             any_wanted | any_judged, min_size=1, max_size=4, unique_by=lambda item: item.name
         ).map(tuple),
+    ),
+    st.builds(
+        RegisterEach,
+        st.binary(min_size=1, max_size=BATCH_ID_BYTES_MAX),
+        st.lists(_some_text, min_size=1, max_size=4).map(tuple),
+        text,
+        st.binary(max_size=PAYLOAD_BYTES_MAX),
+    ),
+    st.builds(
+        RegisterTogether,
+        request_ids,
+        st.lists(_some_text, min_size=1, max_size=4, unique=True).map(tuple),
+        text,
+        st.binary(max_size=PAYLOAD_BYTES_MAX),
     ),
     st.builds(Release, request_ids, _some_text, text, uint64),
     st.builds(Confirm, request_ids, _some_text, text, uint64),

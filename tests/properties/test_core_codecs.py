@@ -42,7 +42,7 @@ _values = st.recursive(
     max_leaves=20,
 )
 _tagged = st.builds(
-    lambda kind, rest: [kind, *rest], st.integers(0, 14), st.lists(_values, max_size=8)
+    lambda kind, rest: [kind, *rest], st.integers(0, 16), st.lists(_values, max_size=8)
 )
 hostile = st.binary(max_size=60) | _values.map(msgpack.packb) | _tagged.map(msgpack.packb)
 

@@ -176,8 +176,10 @@ class MemoryState:
             return "a free block of the state"
         first = rng.randrange(len(keys))
         block = keys[first : first + rng.randrange(1, 9)]
-        for table in (self._durable, self._table):
-            table.unreadable = table.unreadable | set(block)
+        # What was changed since is in memory, and hides what is in the block; see `changed`.
+        newer = {key for changes, _ in self._unflushed for key in changes}
+        self._table.unreadable |= set(block) - newer
+        self._durable.unreadable |= set(block)
         return f"a block of the state, from {block[0]!r} on"
 
     @property

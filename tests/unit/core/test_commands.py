@@ -225,6 +225,13 @@ def test_encode_refuses_what_decode_would_not_take(command: Command) -> None:
         (10, b"r", "user", b"\x01", 0),
         (11, "user", 1, (("user:a",),)),
         (13, b"r", True, 1),
+        (14, b"r", ("user:a", ""), "ann", b""),
+        (15, b"", ("user:a",), "ann", b""),
+        (15, "r", ("user:a",), "ann", b""),
+        (15, b"r", ("user:a", "user:a"), "ann", b""),
+        (15, b"r", (), "ann", b""),
+        (15, b"r", ("user:a",), b"ann", b""),
+        (15, b"r", ("user:a",), "ann", "p"),
     ),
 )
 def test_decode_refuses_other_messagepack(fields: Any) -> None:

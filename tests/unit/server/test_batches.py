@@ -16,6 +16,7 @@ from namestore.v1 import registry_pb2 as pb
 from tests.support.replica import FakeReplica
 
 WAIT = 30.0
+ALL = pb.RegisterManyRequest.ALL_OR_NOTHING
 USERNAME = Policy(profile=Profile.USERNAME, reserved=("admin",))
 
 
@@ -112,6 +113,56 @@ async def test_a_policy_that_came_meanwhile_judges_what_was_not_granted(
     assert (fits.registered, other.registered) == (True, True)
     assert reserved.refusal == pb.RESERVED_WORD
     assert [len(commands) for commands in replica.calls.proposals] == [1, 1]
+
+
+async def test_names_that_are_wanted_together_are_granted_in_one_word(
+    gateway: Gateway, replica: FakeReplica
+) -> None:
+    """As above; a retry hears the same, in either form, and so does one after a release."""
+    await gateway.register(pb.RegisterRequest(name="user:x"), WAIT)
+    request = short("user:a", "user:b", mode=ALL)
+    response = await gateway.register_many(request, WAIT)
+    assert (response.granted.first_revision, len(response.results)) == (2, 0)
+    granted = member_results(request, response)
+    for name, result in zip(request.names, granted, strict=True):
+        found = await gateway.lookup(pb.LookupRequest(name=name), WAIT)
+        assert found.record == result.record
+    spelled = pb.RegisterManyRequest(requests=member_requests(request), mode=ALL)
+    await gateway.release(pb.ReleaseRequest(name="user:b", owner="ann", request_id=b"x"), WAIT)
+    for again in (request, spelled):
+        assert await results(gateway, again) == granted
+
+
+async def test_of_names_that_are_wanted_together_one_brings_down_all(gateway: Gateway) -> None:
+    """And is named."""
+    await gateway.register(pb.RegisterRequest(name="user:b", owner="bob"), WAIT)
+    free, taken = await results(gateway, short("user:a", "user:b", mode=ALL))
+    assert (free.registered, free.refusal) == (False, pb.REFUSAL_UNSPECIFIED)
+    assert (taken.refusal, taken.record.owner) == (pb.TAKEN, "bob")
+
+
+@pytest.mark.parametrize("meanwhile", (False, True))
+async def test_names_that_are_wanted_together_are_judged(
+    gateway: Gateway, replica: FakeReplica, monkeypatch: pytest.MonkeyPatch, meanwhile: bool
+) -> None:
+    """By the policy there is, and by one that comes while they are proposed."""
+    propose, once = replica.propose, [] if meanwhile else [True]
+
+    def late(commands: Any, timeout: float, done: Any) -> None:
+        if not once:
+            once.append(True)
+            govern(replica)
+        propose(commands, timeout, done)
+
+    if not meanwhile:
+        govern(replica)
+    monkeypatch.setattr(replica, "propose", late)
+    first, second = await results(gateway, short("user:Ann", "post:Any", mode=ALL))
+    assert [one.record.name for one in (first, second)] == ["user:ann", "post:Any"]
+    assert first.record.display_name == "user:Ann"
+    mixed = short("user:bob", "user:admin", request_id=b"s" * 16, mode=ALL)
+    fits, reserved = await results(gateway, mixed)
+    assert (fits.registered, reserved.refusal) == (False, pb.RESERVED_WORD)
 
 
 async def test_a_request_id_of_another_request_is_refused_by_name(gateway: Gateway) -> None:

@@ -214,6 +214,7 @@ async def test_squashed_a_node_that_lags_catches_up_before_it_begins(stage: Stag
     async with asyncio.timeout(WAIT):
         while not lagging.calls.barriers:  # noqa: ASYNC110  # the replica tells nobody
             await asyncio.sleep(0)
+    assert not beginning.done()
     lagging.switches.hold = False
     await stage.release("user:a")
     lagging.let_go()
@@ -402,6 +403,24 @@ async def test_a_drain_ends_every_feed(stage: Stage) -> None:
             await waiting
     with pytest.raises(errors.ShuttingDown):
         await anext(stage.watch())
+
+
+@pytest.mark.parametrize("squash", (False, True))
+async def test_a_drain_does_not_wait_for_a_feed_that_begins(stage: Stage, squash: bool) -> None:
+    """It may wait for a barrier for as long as any call; once that has passed it hears why not."""
+    await stage.register("user:a")
+    stage.replica.switches.hold = True
+    watch = stage.watch(from_revision=int(squash), squash=squash)
+    beginning = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0)
+    assert not beginning.done()
+    stage.gateway.begin_drain()
+    async with asyncio.timeout(WAIT):
+        await stage.gateway.drained()
+    stage.replica.switches.hold = False
+    stage.replica.let_go()
+    with pytest.raises(errors.ShuttingDown):
+        await beginning
 
 
 async def test_a_batch_of_changes_wakes_the_loop_once(
