@@ -55,6 +55,8 @@ class Book:
         self.once_voters: set[Disk] = set()
         # Disks to the lives of their processes that know they count, or knew it.
         self._counted: dict[Disk, int] = {}
+        # And to the lives of those who do not know it yet, with the membership that says so.
+        self._unheard: dict[Disk, tuple[int, Config]] = {}
         # Nodes whose log changed since it was last compared with what they go by.
         self._changed: set[str] = set()
 
@@ -88,7 +90,21 @@ class Book:
         for host in hosts:
             disk = (host.node_id, host.drive.incarnation)
             if host.running and disk in config.voters.items():
-                self._counted[disk] = host.lives
+                self._unheard[disk] = (host.lives, config)
+                self._hears(host)
+
+    def _hears(self, host: Any) -> None:
+        """Who has not received yet that it counts does not know it.
+
+        A newcomer that was made a voter, and removed, before it heard of either waits for being
+        added as ever.
+        """
+        disk = (host.node_id, host.drive.incarnation)
+        if disk in self._unheard:
+            lives, config = self._unheard[disk]
+            if lives == host.lives and _holds(host.log, config):
+                self._counted[disk] = lives
+                del self._unheard[disk]
 
     def counts_from(self, host: Any) -> None:
         """A process starts, and knows whether it counts."""
@@ -105,7 +121,7 @@ class Book:
             if config.index < log.first_index:
                 if config in self.committed:
                     return config
-            elif log.peek_term(config.index) == config.term:
+            elif _holds(log, config):
                 return config
         return self._configs[(0, 0)]
 
@@ -118,6 +134,7 @@ class Book:
         if host.node_id not in self._changed:
             return ""
         self._changed.discard(host.node_id)
+        self._hears(host)
         config, membership = self.in_force(host.log), host.engine.membership
         voters = {m.node_id: m.incarnation for m in membership.members if m.voter}
         if config.index == 0 or voters == config.voters:
@@ -148,3 +165,10 @@ class Book:
             if stays:
                 found.append(host.node_id)
         return found
+
+
+def _holds(log: Any, config: Config) -> bool:
+    """The entry that says so is in a log, or was, before what it begins with."""
+    if config.index > log.last_index:
+        return False
+    return bool(config.index < log.first_index or log.peek_term(config.index) == config.term)
