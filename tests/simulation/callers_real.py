@@ -126,6 +126,7 @@ class OfficialCaller:
         stopped: It begins nothing new.
         idle: Nothing is under way.
         served: Calls that were answered.
+        pause: Seconds between two calls, at most.
         denied: request_ids of what was called certainly not done.
     """
 
@@ -137,13 +138,14 @@ class OfficialCaller:
         self.stopped = False
         self.idle = True
         self.served = 0
+        self.pause = plan.pause
         self._driver = Driver(world, client.network)
         self._rng = Random(world.rng.getrandbits(64))
 
     def begin(self) -> None:
         """Starts the next call after a while."""
         self.idle = True
-        self.world.after(self.plan.pause * self._rng.random(), self._next)
+        self.world.after(self.pause * self._rng.random(), self._next)
 
     def _next(self) -> None:
         if self.stopped:

@@ -58,6 +58,7 @@ class WholeCaller:
         stopped: It begins nothing new.
         idle: Nothing is under way.
         served: Calls that were answered.
+        pause: Seconds between two calls, at most.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class WholeCaller:
         self.stopped = False
         self.idle = True
         self.served = 0
+        self.pause = plan.pause
         self._session = client.session
         self._driver = _Driver(world, client.network, hosts, lines)
         self._rng = Random(world.rng.getrandbits(64))
@@ -83,7 +85,7 @@ class WholeCaller:
     def begin(self) -> None:
         """Starts the next call after a while."""
         self.idle = True
-        self.world.after(self.plan.pause * self._rng.random(), self._next)
+        self.world.after(self.pause * self._rng.random(), self._next)
 
     def _next(self) -> None:
         if not self.stopped:

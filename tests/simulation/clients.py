@@ -28,6 +28,7 @@ class Client:
         stopped: It begins nothing new.
         idle: Nothing is under way.
         served: Operations that were answered.
+        pause: Seconds between two operations, at most.
         denied: request_ids of what was called certainly not done.
     """
 
@@ -41,13 +42,14 @@ class Client:
         self.stopped = False
         self.idle = True
         self.served = 0
+        self.pause = plan.pause
         self.denied: set[str] = set()
         self._in_doubt = False  # an earlier attempt of this operation may have been done
 
     def begin(self) -> None:
         """Starts the next operation after a while."""
         self.idle = True
-        self.world.after(self.plan.pause * self.world.rng.random(), self._next)
+        self.world.after(self.pause * self.world.rng.random(), self._next)
 
     def _next(self) -> None:
         if self.stopped:

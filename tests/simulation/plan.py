@@ -144,6 +144,7 @@ class Plan:
         registers: Share of the operations; the rest are look-ups.
         releases: As above.
         pause: Seconds between two operations of one client, at most.
+        calm_pause: The same once the faults are over, if that is longer.
         client_loss: Questions and answers lost between client and node.
         gives_up: How often "certainly not done" is taken for the answer.
         official: Share of the callers that use the client library; the others speak by themselves.
@@ -166,6 +167,7 @@ class Plan:
     registers: float = 0.5
     releases: float = 0.25
     pause: float = 0.2
+    calm_pause: float = 0.4
     client_loss: float = 0.0
     gives_up: float = 0.0
     official: float = 0.5

@@ -12,6 +12,7 @@ from tests.simulation.callers_real import OfficialCaller, client_of
 from tests.simulation.clients import Client
 from tests.simulation.denied import check_denied
 from tests.simulation.faults import Faults
+from tests.simulation.followers import Follower
 from tests.simulation.host import EngineHost
 from tests.simulation.identities import seeded_identities
 from tests.simulation.lines import Lines
@@ -168,10 +169,15 @@ class Run:
     # -- the end ----------------------------------------------------------------------------
 
     def _calm(self) -> None:
-        """No more faults; whoever is down comes up."""
+        """No more faults; whoever is down comes up, and who is behind may catch up: callers take
+        their time, as one that is sent entry by entry would not outrun those who ask on and on.
+        """
         self.world.say("-- calm")
         self.network.calm()
         self.lines.calm()
+        for client in self.clients:
+            if not isinstance(client, Follower):  # they ask for nothing by the clock
+                client.pause = max(client.pause, self.plan.calm_pause)
         for host in self.hosts:
             host.disk = DiskFaults()
             host.mend_disk()

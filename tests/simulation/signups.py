@@ -129,6 +129,7 @@ class SignUp:
         stopped: It begins nothing new.
         idle: Nothing is under way.
         served: How often it had a name.
+        pause: Seconds between two sign-ups, at most.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class SignUp:
         self.asked: list[Asked] = []
         self.record: list[Operation] = []
         self.stopped, self.idle, self.served = False, True, 0
-        self._make_client, self._pause = make_client, pause
+        self._make_client, self.pause = make_client, pause
         self._rng = Random(world.rng.getrandbits(64))
         self._start()
 
@@ -151,7 +152,7 @@ class SignUp:
     def begin(self) -> None:
         """Starts the next sign-up after a while."""
         self.idle = True
-        self.world.after(self._pause * self._rng.random(), self._next)
+        self.world.after(self.pause * self._rng.random(), self._next)
 
     def _next(self) -> None:
         if self.stopped:
