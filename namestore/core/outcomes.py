@@ -86,6 +86,11 @@ def encode_decision(decision: Decision) -> bytes:
     return pack((_PLAIN_FORMAT if plain else OUTCOME_FORMAT, fields))
 
 
+def encode_taken(revision: int, name: str, record: bytes) -> bytes:
+    """The bytes of the decision that one name is taken, by a record as `encode_record` has it."""
+    return pack((_PLAIN_FORMAT, ((Verdict.TAKEN.value, revision, name, record),)))
+
+
 def decode_decision(data: bytes) -> Decision:
     """The reverse of `encode_decision`.
 

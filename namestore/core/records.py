@@ -124,6 +124,19 @@ def decode_record(name: str, data: bytes) -> Record:
     )
 
 
+def is_plain_of_another(data: bytes, request_id: bytes) -> bool:
+    """It is the record of another request, for good, and of no concern to any policy.
+
+    Raises:
+        InvariantViolation: As `decode_record`.
+    """
+    fields = unpack_fields(data, "a record")
+    if fields[0] != PLAIN_FORMAT:
+        return False
+    check_types(fields, _PLAIN_TYPES, "a record")
+    return bool(fields[4] != request_id)
+
+
 @value
 class HeldBack:
     """What is left of a holding that ended.

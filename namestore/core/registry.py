@@ -126,7 +126,7 @@ def _decide_in_order(step: Step, commands: Sequence[bytes]) -> Callable[[], list
     asked = plain.read_commands(commands)
     read_ahead(step, asked)
     told: list[Told] = []
-    while plain.grant(step, asked, told) < len(asked):
+    while plain.decide(step, asked, commands, told) < len(asked):
         item = asked[len(told)]
         command = command_of(item[2]) if isinstance(item, tuple) else item
         told.append(_decide(step, command, commands[len(told)]))

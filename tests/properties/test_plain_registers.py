@@ -30,7 +30,7 @@ from tests.support.registry_driver import RegistryDriver
 @contextmanager
 def _the_general_way() -> Iterator[None]:
     """Nothing is granted plainly: every command is decided as if there were no other way."""
-    with mock.patch.object(plain, "grant", lambda step, asked, told: len(told)):
+    with mock.patch.object(plain, "decide", lambda step, asked, commands, told: len(told)):
         yield
 
 

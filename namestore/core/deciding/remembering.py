@@ -101,7 +101,12 @@ def remembered(mark: bytes, time_ms: int, decision: Decision, *, granted: bool) 
     """
     if granted:
         return pack((mark, time_ms, decision[0].revision))
-    return pack((mark, time_ms, 0, encode_decision(decision)))
+    return remembered_whole(mark, time_ms, encode_decision(decision))
+
+
+def remembered_whole(mark: bytes, time_ms: int, decision: bytes) -> bytes:
+    """The same of a decision that is kept as it is, and encoded already."""
+    return pack((mark, time_ms, 0, decision))
 
 
 def names_in(command: Command) -> int:
