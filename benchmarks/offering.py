@@ -141,7 +141,7 @@ class _Asking:
                 raise BenchmarkError(f"{error.code()}: {error.details()}") from error
         else:
             if not pb.RegisterManyResponse.FromString(answer).HasField("granted"):
-                raise BenchmarkError("new names were not granted") from None
+                raise BenchmarkError("new names were not granted")
             said = "granted"
         self.answers.latencies.setdefault(said, []).append(time.monotonic() - began)
 

@@ -20,7 +20,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import interruption
@@ -36,21 +35,14 @@ _LOOK_SECONDS = 0.5
 _MIB = 2**20
 
 
-@dataclass(slots=True)
-class Memory:
-    """What the nodes took together, in bytes, at moments half a second apart."""
-
-    seen: list[int] = field(default_factory=list)
-
-
 @contextmanager
-def watched(pids: list[int]) -> Iterator[Memory]:
-    """Looks at the memory of processes while the block lasts."""
-    memory, over = Memory([memory_bytes(pids)]), threading.Event()
+def watched(pids: list[int]) -> Iterator[list[int]]:
+    """The memory of processes together, in bytes, half a second apart while the block lasts."""
+    memory, over = [memory_bytes(pids)], threading.Event()
 
     def look() -> None:
         while not over.wait(_LOOK_SECONDS):
-            memory.seen.append(memory_bytes(pids))
+            memory.append(memory_bytes(pids))
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -107,8 +99,8 @@ def _said(answers: Answers) -> str:
     return " ".join(cells)
 
 
-def _grown(memory: Memory) -> str:
-    first, last, most = memory.seen[0], memory.seen[-1], max(memory.seen)
+def _grown(memory: list[int]) -> str:
+    first, last, most = memory[0], memory[-1], max(memory)
     return f"{first / _MIB:>6,.0f} to {last / _MIB:,.0f}, at most {most / _MIB:,.0f} MiB"
 
 

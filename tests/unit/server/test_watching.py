@@ -83,6 +83,13 @@ async def idle(watch: AsyncGenerator[pb.Event | None, None]) -> asyncio.Task[Any
     return task
 
 
+async def a_barrier(replica: FakeReplica) -> None:
+    """Returns once the replica was asked for one."""
+    async with asyncio.timeout(WAIT):
+        while not replica.calls.barriers:  # noqa: ASYNC110  # the replica tells nobody
+            await asyncio.sleep(0)
+
+
 def test_the_kinds_on_the_wire_are_those_that_are_stored() -> None:
     """A kind travels under the number it is stored under, and under its name."""
     assert {kind.name: kind.value for kind in EventKind} == {
@@ -127,9 +134,7 @@ async def test_a_follower_begins_where_the_leader_says(stage: Stage) -> None:
     follower.switches.hold = True
     watch = stage.watch()
     beginning = asyncio.ensure_future(anext(watch))
-    async with asyncio.timeout(WAIT):
-        while not follower.calls.barriers:  # noqa: ASYNC110  # the replica tells nobody
-            await asyncio.sleep(0)
+    await a_barrier(follower)
     # Answered by the leader before the call, and applied here while the barrier is under way.
     follower.switches.hold = False
     await stage.register("user:elsewhere")
@@ -150,9 +155,7 @@ async def test_a_leader_that_does_not_serve_yet_begins_where_the_barrier_says(
     leader.switches.hold = True
     watch = stage.watch()
     beginning = asyncio.ensure_future(anext(watch))
-    async with asyncio.timeout(WAIT):
-        while not leader.calls.barriers:  # noqa: ASYNC110  # the replica tells nobody
-            await asyncio.sleep(0)
+    await a_barrier(leader)
     leader.switches.hold = False
     await stage.register("user:before")
     leader.let_go()
@@ -211,9 +214,7 @@ async def test_squashed_a_node_that_lags_catches_up_before_it_begins(stage: Stag
     # Elsewhere the first change was left out, as the name was released since.
     watch = stage.watch(from_revision=2, squash=True, progress_ms=1000)
     beginning = asyncio.ensure_future(anext(watch))
-    async with asyncio.timeout(WAIT):
-        while not lagging.calls.barriers:  # noqa: ASYNC110  # the replica tells nobody
-            await asyncio.sleep(0)
+    await a_barrier(lagging)
     assert not beginning.done()
     lagging.switches.hold = False
     await stage.release("user:a")
