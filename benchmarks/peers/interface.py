@@ -7,11 +7,11 @@ after a majority of its nodes (one, where it has one) has synced it to disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 OWNER = "account-17"
 
@@ -147,6 +147,22 @@ class Peer(Protocol):
     def data(self) -> dict[str, Path]:
         """By server, where its data lies."""
         ...
+
+
+@runtime_checkable
+class RenewedPeer(Peer, Protocol):
+    """A peer that is slower for what it was asked before, until it is started again."""
+
+    def renew(self) -> None:
+        """Starts all servers again, with the data they have; returns once they serve."""
+        ...
+
+
+def renew(peers: Iterable[Peer]) -> None:
+    """Each of those peers at its best: what was asked of it before does not count."""
+    for peer in peers:
+        if isinstance(peer, RenewedPeer):
+            peer.renew()
 
 
 class AsyncPeer(Peer, Protocol):

@@ -15,7 +15,7 @@ from benchmarks.generating import generate
 from benchmarks.load import Task
 from benchmarks.machine import available_bytes
 from benchmarks.peers.catalogue import PEERS
-from benchmarks.peers.interface import BenchmarkError, Peer, failures_of_peers
+from benchmarks.peers.interface import BenchmarkError, Peer, failures_of_peers, renew
 from benchmarks.processes import cpu_seconds, disk_bytes, memory_bytes
 from benchmarks.samples import DISK, LOADING, MEMORY, SERVER_CPU
 from benchmarks.workloads.context import Context, say
@@ -75,6 +75,7 @@ def _one_size(context: Context, peer: Peer, size: int) -> float:
         found = cost[MEMORY] * len(peer.pids())
     plan = context.plan
     for kind, callers in _CALLERS.items():
+        renew([peer])
         for number in range(plan.rounds):
             task = Task(
                 peer=peer.name,
