@@ -141,7 +141,6 @@ class Etcd:
         """
         self._running().end_all()
         self.restart_all()
-        self.leader()
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         self._running().wait_until(condition, what, seconds)

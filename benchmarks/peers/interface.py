@@ -159,10 +159,15 @@ class RenewedPeer(Peer, Protocol):
 
 
 def renew(peers: Iterable[Peer]) -> None:
-    """Each of those peers at its best: what was asked of it before does not count."""
-    for peer in peers:
-        if isinstance(peer, RenewedPeer):
-            peer.renew()
+    """Each of those peers at its best: what was asked of it before does not count.
+
+    Raises:
+        BenchmarkError: One of them does not serve again.
+    """
+    with failures_of_peers():
+        for peer in peers:
+            if isinstance(peer, RenewedPeer):
+                peer.renew()
 
 
 class AsyncPeer(Peer, Protocol):

@@ -8,7 +8,7 @@ from functools import partial
 
 from benchmarks.generating import generate
 from benchmarks.load import Task
-from benchmarks.peers.interface import Peer, failures_of_peers, renew
+from benchmarks.peers.interface import Peer, renew
 from benchmarks.processes import cpu_seconds
 from benchmarks.workloads.context import Context, in_turn, say
 
@@ -54,8 +54,7 @@ _IDLE_SECONDS = 3.0
 def run(context: Context, workload: Calls) -> None:
     """All rounds of one workload."""
     plan = context.plan
-    with failures_of_peers():
-        renew(context.fleet.running.values())
+    renew(context.fleet.running.values())
     for number in range(plan.rounds):
         for name in in_turn(list(context.fleet.running), number):
             peer = context.fleet.running[name]

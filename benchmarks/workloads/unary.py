@@ -19,7 +19,7 @@ import grpc
 
 from benchmarks.peers import etcd_client
 from benchmarks.peers.etcd import Etcd
-from benchmarks.peers.interface import OWNER, BenchmarkError, Peer, failures_of_peers, renew
+from benchmarks.peers.interface import OWNER, BenchmarkError, Peer, renew
 from benchmarks.peers.namestore import Namestore
 from benchmarks.processes import Servers, as_user, cpu_seconds, find_program
 from benchmarks.samples import P50, P99, RATE, SERVER_CPU
@@ -75,8 +75,7 @@ def run(context: Context) -> None:
         }
         empty = _empty(servers)
         targets[EMPTY] = partial(replace, empty)
-        with failures_of_peers():
-            renew(context.fleet.running.values())
+        renew(context.fleet.running.values())
         for workload in WORKLOADS:
             for number in range(context.plan.rounds):
                 for name in in_turn(list(targets), number):
