@@ -1,6 +1,6 @@
 """What very many names cost three nodes on one machine: memory, disk, restart, snapshots.
 
-    python benchmarks/ten_million.py [--names 10000000] [--directory DIR] [--callers 4]
+    python -m benchmarks.ten_million [--names 10000000] [--directory DIR] [--callers 4]
 
 The nodes, and the callers that fill them, are processes of this machine; the directory should be on
 the disk that is to hold the data, with 2 KB for each name to spare. Takes minutes for a million.
@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from benchmarks import interruption
 from namestore import NameStore
 from namestore.errors import OutcomeUnknown, Unavailable
 from namestore.localcluster import LocalCluster
@@ -208,6 +209,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where the data goes [default: temporary]")
     arguments = parser.parse_args()
     path = Path(tempfile.mkdtemp(prefix="namestore-benchmark-", dir=arguments.directory))
+    interruption.listen()
     table = Table()
     table.add("names", f"{arguments.names:,}")
     settings = {"raft": {"snapshot_entries": _SNAPSHOT_ENTRIES}}
@@ -223,6 +225,8 @@ def main() -> None:
             checkpoint(cluster, table)
             rebuild(cluster, table)
             report_memory(cluster, table, "at the end")
+    except KeyboardInterrupt:
+        interruption.leave()
     finally:
         shutil.rmtree(path)
 

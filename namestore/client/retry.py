@@ -9,6 +9,7 @@ the request's id has settled what all the attempts together did.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from random import Random
@@ -79,6 +80,19 @@ def blames_endpoint(failure: Failure) -> bool:
 def settles(failure: NamestoreError) -> bool:
     """True if the failure says what became of the request, even after attempts left unknown."""
     return isinstance(failure, Refused) and not isinstance(failure, ChangeUnderWay)
+
+
+def with_finding(findings: Mapping[str, str], endpoint: str, failure: Failure) -> Mapping[str, str]:
+    """What a call found at each endpoint, for people, after one more failure.
+
+    A silence does not hide what was found before: the last attempt is often cut short.
+    """
+    found = failure.detail if isinstance(failure, NoAnswer) else failure.message
+    silent = isinstance(failure, NoAnswer) and failure.silence is Silence.TIMED_OUT
+    before = findings.get(endpoint, "").removesuffix(f", then {found}")
+    if silent and before and before != found:
+        found = f"{before}, then {found}"
+    return {**findings, endpoint: found}
 
 
 def error_of(failure: Failure) -> NamestoreError:

@@ -42,6 +42,7 @@ from namestore.client.retry import (
     may_have_been_applied,
     settles,
     verdict,
+    with_finding,
 )
 from namestore.client.slugs import fresh_sha
 from namestore.errors import (
@@ -266,10 +267,7 @@ def _take_note(
         progress.silences += failure.silence is Silence.TIMED_OUT
         if failure.silence is Silence.FOREIGN:
             progress.foreign |= {endpoint}
-        detail = failure.detail
-    else:
-        detail = failure.message
-    progress.details = {**(progress.details or {}), endpoint: detail}
+    progress.details = with_finding(progress.details or {}, endpoint, failure)
     progress.last = failure
     _log.info("attempt.failed endpoint=%s method=%s %s", endpoint, progress.method.name, failure)
 

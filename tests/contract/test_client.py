@@ -146,9 +146,15 @@ def test_a_foreign_grpc_server_is_recognised_at_once(run: Run) -> None:
 )
 def test_a_server_of_another_protocol_is_described(run: Run, reply: bytes) -> None:
     """Something listens there, but it is no namestore server: the message says so."""
+    heard = ""
     with plain_tcp_server(reply) as endpoint:
-        with pytest.raises(errors.Unreachable, match="answers, but not as a namestore server"):
-            run(endpoint, "register", "user:alice", timeout=0.3)
+        for timeout in (0.3, 3, 30):  # a busy machine hears what it says later
+            with pytest.raises(errors.Unreachable) as caught:
+                run(endpoint, "register", "user:alice", timeout=timeout)
+            heard = caught.value.message
+            if "answers, but" in heard:
+                break
+    assert "answers, but not as a namestore server" in heard
 
 
 def test_a_port_that_accepts_and_says_nothing_is_passed_over(

@@ -250,6 +250,23 @@ def test_foreign_servers_everywhere_are_reported_at_once(stage: Stage) -> None:
     assert scene.clock.now == 100
 
 
+def test_a_silence_does_not_hide_what_was_found_before(stage: Stage) -> None:
+    """The last attempt is cut short by the deadline: that is not what is wrong with the node."""
+    scene = stage(nodes=1)
+    node = scene.nodes["a:1"]
+    answers = iter(("refuse", "refuse", "hang"))
+    answer = node.answer
+
+    def answers_then_is_silent(*request: Any) -> Any:
+        node.state = next(answers, "hang")
+        return answer(*request)
+
+    node.answer = answers_then_is_silent
+    with pytest.raises(errors.Unreachable) as caught:
+        scene.register("user:alice", timeout=4)
+    assert "(a:1: Connection refused, then does not answer in time)" in str(caught.value)
+
+
 def test_an_older_server_that_lacks_the_call_is_named(stage: Stage) -> None:
     """A namestore server that does not know a method is older; the write was not applied."""
     scene = stage()
