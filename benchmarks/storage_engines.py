@@ -1,4 +1,4 @@
-"""Which engine for the log, and what the state store costs: the figures of decision 0001.
+"""What keeps the log, beside what could, and what the state costs: figures of decisions 1 and 19.
 
     python benchmarks/storage_engines.py [--directory DIR] [--names 1000000]
 
@@ -22,11 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import lmdb
 from rocksdict import Options, Rdict, WriteBatch, WriteOptions
 
 from namestore.core.state import META_KEY, StateMeta, encode_meta
 from namestore.storage.interfaces import LogEntry
-from namestore.storage.log import LmdbLog
+from namestore.storage.log import WalLog
 from namestore.storage.state import RocksState
 
 _APPENDS = 150
@@ -37,14 +38,26 @@ class Engine(Protocol):
     def append(self, index: int) -> None: ...
 
 
-class Lmdb:
+class Segments:
+    """The one that namestore has."""
+
     def __init__(self, directory: Path) -> None:
-        LmdbLog.create(directory)
-        self._log = LmdbLog.open(directory)
+        WalLog.create(directory)
+        self._log = WalLog.open(directory)
 
     def append(self, index: int) -> None:
         self._log.append([LogEntry(_COMMAND, index, 1)])
         self._log.sync()
+
+
+class Lmdb:
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self._environment = lmdb.open(str(directory), map_size=1 << 30)
+
+    def append(self, index: int) -> None:
+        with self._environment.begin(write=True) as transaction:
+            transaction.put(index.to_bytes(8, "big"), _COMMAND, append=True)
 
 
 class Sqlite:
@@ -71,6 +84,16 @@ class RocksDb:
         batch = WriteBatch(raw_mode=True)
         batch.put(index.to_bytes(8, "big"), _COMMAND)
         self._db.write(batch, self._synced)
+
+
+class RocksDbFlushed(RocksDb):
+    """Written without a sync, and synced by a call that lets go of the interpreter lock."""
+
+    def append(self, index: int) -> None:
+        batch = WriteBatch(raw_mode=True)
+        batch.put(index.to_bytes(8, "big"), _COMMAND)
+        self._db.write(batch)
+        self._db.flush_wal(True)
 
 
 class PlainFile:
@@ -216,7 +239,7 @@ def main() -> None:
             "| heartbeat | heartbeat, nobody spinning |"
         )
         print("|---|---|---|---|---|---|---|")
-        for engine in (Lmdb, Sqlite, RocksDb, PlainFile):
+        for engine in (Segments, Lmdb, Sqlite, RocksDb, RocksDbFlushed, PlainFile):
             _show_log(engine.__name__, engine(home / engine.__name__))
         print(f"\nState store, {options.names:,} names\n")
         _show_state(home, options.names)

@@ -1,7 +1,8 @@
-"""How long the log is: what every node has no use for any more is dropped.
+"""How long the log is, and how far it is known to be durable.
 
-Replaces PySyncObj's compaction (Raft paper, section 7; defects 3, 8, 10). Dropping costs the same
-however long the log is; the state itself is the snapshot.
+What every node has no use for any more is dropped. Replaces PySyncObj's compaction (Raft paper,
+section 7; defects 3, 8, 10). Dropping costs the same however long the log is; the state itself is
+the snapshot.
 
 Invariant: an entry is dropped only once the state holds it durably.
 """
@@ -23,6 +24,7 @@ class Compaction(Replication):
         self._compaction_mark = self._state.meta.applied_index
         self._bytes_since_mark = 0
         self._flushing = False
+        self._marked_at = 0.0
         super().__init__(transport, settings)
 
     def _shorten_log(self) -> None:
@@ -49,6 +51,12 @@ class Compaction(Replication):
                 self._log.drop_through(last)
 
         self.settings.seams.background(self._state.flush, flushed)
+
+    def _mark_log(self, now: float) -> None:
+        """Notes how far the log is synced, once a heartbeat, when nobody waits for the disk."""
+        if now - self._marked_at >= self.settings.timing.heartbeat:
+            self._marked_at = now
+            self._log.mark()
 
     def _droppable_through(self) -> int:
         """The last entry that may be dropped. Layers above need some for longer."""

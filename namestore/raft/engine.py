@@ -50,6 +50,8 @@ class Engine(Changes):
     def _onTick(self, timeToWait: float = 0.0) -> None:
         """One turn: hear, decide, make durable, say, commit, apply, answer."""
         self._transport.poll(min(timeToWait, self._nap()) if timeToWait > 0 else 0.0)
+        if self._answer_first():
+            return
         now = self._clock()
         self._expire(now)
         self._run_elections(now)
@@ -66,22 +68,36 @@ class Engine(Changes):
         self._tell_of_changes()
         self._serve_reads(now)
         self._shorten_log()
+        self._mark_log(now)
+
+    def _answer_first(self) -> bool:
+        """Answers the one whose entry was acknowledged just now, if no other caller waits.
+
+        Who asks for one name at a time waits for little else. The thread that the answer has roused
+        may run at once: the next turn begins by waiting for the network. False: this turn goes on.
+        """
+        others = self._has_work() or self._may_propose() or not self.reads.idle
+        if others or not self.is_leader or self._clock() >= self._heartbeat_at:
+            return False
+        self._advance_commit()
+        if self.commit_index != self.applied_index + 1:
+            return False  # nothing, or so much that the others must not wait for it
+        self._apply_committed()
+        self._tell_of_changes()
+        return self.applied_index == self.commit_index
 
     def _nap(self) -> float:
         """How long nothing can be due, unless the network or a caller says otherwise."""
-        busy = (
-            self.applied_index < self.commit_index
-            or not self.proposals.queue.empty
-            or not self.reads.empty
-            or self._may_propose()
-            or self._log.dirty
-            or self._held
-        )
-        if busy:
+        if self._has_work() or self._may_propose() or self.applied_index < self.commit_index:
             return 0.0
         if not self.is_leader:
             return _NAP_S_MAX
         return min(_NAP_S_MAX, max(0.0, self._heartbeat_at - self._clock()))
+
+    def _has_work(self) -> bool:
+        """Callers have come, or something waits to be made durable and said."""
+        callers = not (self.proposals.queue.empty and self.reads.empty)
+        return callers or self._log.dirty or bool(self._held)
 
     # -- applying ---------------------------------------------------------------------------
 

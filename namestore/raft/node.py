@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from namestore.config import ClusterConfig
@@ -82,7 +83,8 @@ class RaftReplica(Front):
             self._state = state
             self._engine = Engine(self._transport, settings)
         except BaseException:
-            self._directory.close()
+            with suppress(StorageError):  # the first error says more
+                self._directory.close()
             raise
         self._thread.start()
 

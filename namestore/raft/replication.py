@@ -32,6 +32,7 @@ class Replication(Following):
         self._heartbeat_at = 0.0
         self._read_round = 0
         self._first_of_term = 0
+        self._last_append: Message = {}
         self._log_time = LogTime(settings.seams.clock, settings.seams.wall_clock_ms)
         # What it was at the last heartbeat, and when that was. Read by any thread.
         self._log_time_at: tuple[int, float] | None = None
@@ -119,7 +120,7 @@ class Replication(Following):
         self._send(peer, self._append_message(prev_index, prev_term, []))
 
     def _append_message(self, prev_index: int, prev_term: int, entries: list[LogEntry]) -> Message:
-        return {
+        message: Message = {
             "type": "append_entries",
             "term": self.term,
             "prev_index": prev_index,
@@ -128,6 +129,10 @@ class Replication(Following):
             "read_round": self._read_round,
             "entries": [(entry.term, entry.command) for entry in entries],
         }
+        # Followers that stand at the same place are sent the same one, which is encoded once.
+        if message != self._last_append:
+            self._last_append = message
+        return self._last_append
 
     def _snapshot_wanted(self, peer: str) -> None:
         """The layer above offers a snapshot to a follower that needs entries which are gone."""

@@ -7,7 +7,6 @@ mends it. It decides nothing: whoever finds something wrong raises what is made 
 from __future__ import annotations
 
 import errno
-import shutil
 from pathlib import Path
 
 from namestore.errors import DiskDamaged, DiskFailed, StorageError
@@ -19,7 +18,6 @@ REMEDY = (
 )
 NEWER_REMEDY = "start the node with the version of namestore that wrote it, or a newer one"
 
-_FREE_BYTES_MIN = 1024 * 1024
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -40,7 +38,7 @@ def newer(path: Path, found: object, known: int) -> DiskDamaged:
 def failed(path: Path, doing: str, cause: Exception) -> DiskFailed:
     """The error for a write or sync that failed; nothing more may be done with the files."""
     return DiskFailed(
-        f"{path}: {doing} failed: {_reason(path, cause)}. The node must stop, because what "
+        f"{path}: {doing} failed: {_reason(cause)}. The node must stop, because what "
         "reached the disk is not known",
         path=str(path),
     )
@@ -48,10 +46,10 @@ def failed(path: Path, doing: str, cause: Exception) -> DiskFailed:
 
 def unusable(path: Path, doing: str, cause: Exception) -> StorageError:
     """The error for a directory that cannot be used as it is, and holds nothing wrong."""
-    return StorageError(f"{path}: cannot {doing}: {_reason(path, cause)}", path=str(path))
+    return StorageError(f"{path}: cannot {doing}: {_reason(cause)}", path=str(path))
 
 
-def _reason(path: Path, cause: Exception) -> str:
+def _reason(cause: Exception) -> str:
     """What went wrong, in words that do not need the C library's vocabulary."""
     code = getattr(cause, "errno", None)
     text = str(cause)
@@ -64,15 +62,5 @@ def _reason(path: Path, cause: Exception) -> str:
     if code in (errno.EACCES, errno.EPERM) or "Permission denied" in text:
         return f"this user may not ({text})"
     if code == errno.EIO or "Input/output error" in text:
-        # LMDB says the same of a write that was cut short because the disk is full.
-        full = _free_bytes(path) < _FREE_BYTES_MIN
-        return f"{'the disk is full' if full else 'the disk reported an error'} ({text})"
+        return f"the disk reported an error ({text})"
     return text or type(cause).__name__
-
-
-def _free_bytes(path: Path) -> int:
-    """On the file system of `path`, of which the last part may not exist."""
-    for place in (path, *path.parents):
-        if place.exists():
-            return shutil.disk_usage(place).free
-    return 0

@@ -21,6 +21,7 @@ import os
 import secrets
 import shutil
 import zlib
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -29,7 +30,7 @@ from namestore.errors import DirectoryInUse, DiskDamaged, InvariantViolation
 from namestore.storage.damage import damaged, failed, newer, unusable
 from namestore.storage.files import write_atomically
 from namestore.storage.foreign import IDENTITY, LOCK, LOCK_MARK, refuse_foreign
-from namestore.storage.log import LmdbLog
+from namestore.storage.log import WalLog
 from namestore.storage.reconcile import reconcile
 from namestore.storage.rocks import StateLimits
 from namestore.storage.state import RocksState
@@ -83,7 +84,7 @@ class DataDirectory:
         self._lock: int | None = lock
         self._identity = identity
         self._fresh = made_now
-        self._log: LmdbLog | None = None
+        self._log: WalLog | None = None
         self._state: RocksState | None = None
 
     @classmethod
@@ -141,9 +142,9 @@ class DataDirectory:
             raise failed(self.path / IDENTITY, "writing the identity", error) from error
         self._identity = identity
 
-    def open_log(self) -> LmdbLog:
-        """The log, checked; see `LmdbLog.open`. Once."""
-        self._log = log = LmdbLog.open(self.path / _LOG)
+    def open_log(self) -> WalLog:
+        """The log, checked; see `WalLog.open`. Once."""
+        self._log = log = WalLog.open(self.path / _LOG)
         self._fresh = self._fresh or (log.term == 0 and log.last_index == 0)
         return log
 
@@ -157,13 +158,12 @@ class DataDirectory:
         lock, self._lock = self._lock, None
         if lock is None:
             return
-        try:
-            if self._log is not None:
-                self._log.close()
+        with ExitStack() as closing:
+            closing.callback(os.close, lock)
             if self._state is not None:
-                self._state.close()
-        finally:
-            os.close(lock)
+                closing.callback(self._state.close)
+            if self._log is not None:
+                closing.callback(self._log.close)
 
 
 def check_unused(path: Path) -> None:
@@ -245,7 +245,7 @@ def _make(path: Path, identity: _Identity) -> _Identity:
     for name in (_LOG, _STATE):
         if (path / name).exists():
             shutil.rmtree(path / name)
-    LmdbLog.create(path / _LOG)
+    WalLog.create(path / _LOG)
     RocksState.create(path / _STATE)
     finished = replace(identity, finished=True)
     _write_identity(path, finished)

@@ -102,8 +102,7 @@ class LogStore(Protocol):
     def truncate_from(self, index: int) -> None:
         """Removes the entries from `index` on. Buffered.
 
-        Raises:
-            InvariantViolation: One of them is at or below `commit_index`.
+        Raises `InvariantViolation`: one of them is at or below `commit_index`.
         """
         ...
 
@@ -134,13 +133,19 @@ class LogStore(Protocol):
 
         Releases the interpreter lock while it waits. Free when nothing is dirty.
 
-        Raises:
-            DiskFailed: Nothing can be said about what reached the disk: stop.
+        Raises `DiskFailed`: nothing can be said about what reached the disk: stop.
+        """
+        ...
+
+    def mark(self) -> None:
+        """Notes durably how far the log is synced: what is lost of it from now on is missed.
+
+        A write that nobody waits for; free when nothing is new. Raises as `sync`.
         """
         ...
 
     def close(self) -> None:
-        """Lets go of the files without syncing. May be called twice."""
+        """Marks, and lets go of the files. May be called twice. Raises as `sync`."""
         ...
 
 
@@ -206,16 +211,14 @@ class StateStore(Protocol):
     def installed_index(self) -> int:
         """Where the snapshot stood that `install` put in last; 0: none. Durable with it.
 
-        Tells, after a crash, a log that its snapshot was about to replace from one that lost
-        entries.
+        After a crash it tells a log that was about to be replaced from one that lost entries.
         """
         ...
 
     def write(self, changes: Mapping[bytes, bytes | None], meta: StateMeta) -> None:
         """Makes all changes in one atomic step (None deletes). `changes` holds the meta as well.
 
-        Raises:
-            DiskFailed: The process must stop.
+        Raises `DiskFailed`: the process must stop.
         """
         ...
 
@@ -244,8 +247,7 @@ class StateStore(Protocol):
 
         Views taken before stay valid. A crash at any point leaves the old state or the new one.
 
-        Raises:
-            DiskDamaged: What `directory` holds cannot be opened as a state; the old one stays.
+        Raises `DiskDamaged`: `directory` cannot be opened as a state; the old one stays.
         """
         ...
 
@@ -269,8 +271,7 @@ class IncomingSnapshot(Protocol):
     def begin(self, snapshot_id: bytes, files: Sequence[CheckpointFile]) -> None:
         """Expects these files. What arrived of the same snapshot before is kept, all else removed.
 
-        Raises:
-            ValueError: A name that is not a plain file name, or a name twice.
+        Raises ValueError: a name that is not a plain file name, or a name twice.
         """
         ...
 

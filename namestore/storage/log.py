@@ -1,63 +1,58 @@
-"""The Raft log on disk, over LMDB.
+"""The Raft log on disk.
 
 Responsible for entries, term, vote and commit index surviving anything that a disk survives. It
 decides nothing about Raft, but refuses what no Raft may do: taking back a term, a vote or a
-committed entry, leaving a gap.
+committed entry, leaving a gap. How it lies on the disk is `log_segments`.
 
 Invariants: what `sync` returned from is on stable storage, all of it; a crash leaves the log as it
-was after some `sync`; memory does not grow with the log. One LMDB commit is one sync of the data
-and one of the page that points to it, with the interpreter lock released.
+was after some `sync`; memory grows with the log by eight bytes an entry. A `sync` is one synced
+write, with the interpreter lock released.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-import lmdb
-
 from namestore.errors import DiskFailed, InvariantViolation, StorageError
-from namestore.storage.damage import failed
+from namestore.storage.damage import damaged, failed, unusable
 from namestore.storage.interfaces import LogEntry
-from namestore.storage.log_files import (
-    create_environment,
-    open_environment,
-    read_entry,
-    read_newest,
-    write_changes,
-)
+from namestore.storage.log_files import DirectoryFiles, LogFiles
 from namestore.storage.log_format import LogMeta
+from namestore.storage.log_recovery import create_log, open_log
+from namestore.storage.log_segments import LogLimits, LogSegments
 from namestore.storage.log_tail import LogTail, take
 
-_TAIL_BYTES = 32 * 1024 * 1024
 
-
-class LmdbLog:
+class WalLog:
     """Implements `LogStore`. Made by `create` and `open`.
 
     After `DiskFailed` or `close` every method refuses; the numbers can still be read.
+
+    Args:
+        directory: Where it is, for errors.
+        files: In it; closed with this object.
+        limits: What it may take.
     """
 
-    def __init__(
-        self, directory: Path, environment: lmdb.Environment, meta: LogMeta, tail_bytes: int
-    ) -> None:
+    def __init__(self, directory: Path, files: LogFiles, limits: LogLimits) -> None:
         self._directory = directory
-        self._environment: lmdb.Environment | None = environment
         self._failure: str | None = None
+        opened, meta = open_log(files, directory, limits.segment_bytes)
+        self._segments: LogSegments | None = opened
         self._term, self._voted_for, self._commit_index = meta[:3]
         self._first_index, self._base_term, self._last_index = meta[3:]
         # Up to here the disk holds what this object shows; first_index - 1 <= it <= last_index.
         self._stored_index = self._last_index
-        # The disk may hold records after _stored_index that do not count any more.
-        self._cut = True
-        # The disk may hold records before first_index.
-        self._swept = False
         self._dirty = False
-        newest = read_newest(environment, directory, meta, tail_bytes)
-        self._tail = LogTail(tail_bytes, newest[0].index if newest else self._last_index + 1)
+        newest = opened.read_newest(self._first_index, self._last_index, limits.tail_bytes)
+        self._tail = LogTail(limits.tail_bytes, newest[0].index if newest else self._last_index + 1)
         self._tail.extend(newest)
-        self._last_term = newest[-1].term if newest else self._find_last_term()
+        # No tail: there is no entry, or the newest is too large for it.
+        self._last_term = newest[-1].term if newest else self.term_at(self._last_index) or 0
 
     @classmethod
     def create(cls, directory: Path) -> None:
@@ -66,25 +61,26 @@ class LmdbLog:
         Raises:
             StorageError: It cannot be written there.
         """
-        create_environment(directory)
+        create_log(directory)
 
     @classmethod
-    def open(cls, directory: Path, tail_bytes: int = _TAIL_BYTES) -> Self:
+    def open(cls, directory: Path, limits: LogLimits | None = None) -> Self:
         """Opens and checks a log that `create` made.
 
-        Args:
-            directory: Where it is.
-            tail_bytes: How much of the newest entries is kept in memory.
-
         Raises:
-            DiskDamaged: The log cannot be trusted: damaged, emptied, or of a newer version.
+            DiskDamaged: The log cannot be trusted: damaged, emptied, or of another version.
             StorageError: The files cannot be opened.
         """
-        environment, meta = open_environment(directory)
+        files = DirectoryFiles(directory)
         try:
-            return cls(directory, environment, meta, tail_bytes)
+            return cls(directory, files, limits or LogLimits())
+        except OSError as error:
+            files.close()
+            if error.errno == errno.EIO:
+                raise damaged(directory, f"it cannot be read any more ({error})") from error
+            raise unusable(directory, "open the log", error) from error
         except BaseException:
-            environment.close()
+            files.close()
             raise
 
     # -- where it stands --------------------------------------------------------------------
@@ -133,31 +129,25 @@ class LmdbLog:
 
     def term_at(self, index: int) -> int | None:
         """See `LogStore.term_at`."""
-        environment = self._usable()
+        segments = self._usable()
         if index == self._first_index - 1:
             return self._base_term
         if not self._first_index <= index <= self._last_index:
             return None
-        entry = self._tail.get(index)
-        if entry is None:
-            with environment.begin() as transaction:
-                entry = read_entry(transaction, self._directory, index)
-        return entry.term
+        with self._failing("reading the log"):
+            return (self._tail.get(index) or segments.read(index)).term
 
     def entries(self, start: int, bytes_max: int) -> list[LogEntry]:
         """See `LogStore.entries`."""
-        environment = self._usable()
+        segments = self._usable()
         if start < self._first_index:
             raise ValueError(f"entry {start} was dropped; the log begins at {self._first_index}")
         end = self._last_index + 1
         in_memory = max(start, self._tail.first_index)
         found: list[LogEntry] = []
         if start < in_memory:
-            with environment.begin() as transaction:
-                stored = (
-                    read_entry(transaction, self._directory, index)
-                    for index in range(start, in_memory)
-                )
+            stored = (segments.read(index) for index in range(start, in_memory))
+            with self._failing("reading the log"):
                 found, bytes_max = take(stored, bytes_max, found)
         if len(found) == in_memory - start and (bytes_max > 0 or not found):
             found, _ = take(self._tail.run(in_memory, end), bytes_max, found)
@@ -196,7 +186,7 @@ class LmdbLog:
         self._tail.cut_from(index)
         self._last_index, self._last_term = index - 1, last_term
         self._stored_index = min(self._stored_index, index - 1)
-        self._cut = self._dirty = True
+        self._dirty = True
 
     def drop_through(self, index: int) -> None:
         """See `LogStore.drop_through`. At most the commit index."""
@@ -211,7 +201,6 @@ class LmdbLog:
             )
         self._first_index, self._base_term = index + 1, base_term
         self._stored_index = max(self._stored_index, index)
-        self._swept = False
         self._dirty = True
 
     def reset(self, index: int, term: int) -> None:
@@ -225,7 +214,6 @@ class LmdbLog:
         self._first_index, self._base_term = index + 1, term
         self._last_index, self._last_term = index, term
         self._commit_index = self._stored_index = index
-        self._cut, self._swept = True, False
         self._dirty = True
 
     def save_vote(self, term: int, voted_for: str | None) -> None:
@@ -255,46 +243,52 @@ class LmdbLog:
 
     def sync(self) -> None:
         """See `LogStore.sync`."""
-        environment = self._usable()
+        segments = self._usable()
         if not self._dirty:
             return
         added = self._tail.run(self._stored_index + 1, self._last_index + 1)
-        cut_from = self._stored_index + 1 if self._cut else None
-        try:
-            self._swept = write_changes(environment, self._meta(), added, cut_from, self._swept)
-        except (lmdb.Error, OSError, MemoryError) as error:
-            failure = failed(self._directory, "writing the log", error)
-            self._failure = failure.message
-            raise failure from error
+        with self._failing("writing the log"):
+            segments.append(self._meta(), added)
         self._stored_index = self._last_index
-        self._cut = self._dirty = False
+        self._dirty = False
         self._tail.shrink(self._last_index + 1)
+
+    def mark(self) -> None:
+        """See `LogStore.mark`."""
+        segments = self._usable()
+        with self._failing("marking how far the log is durable"):
+            segments.mark()
 
     def close(self) -> None:
         """See `LogStore.close`."""
-        environment, self._environment = self._environment, None
-        if environment is not None:
-            environment.close()
+        segments, self._segments = self._segments, None
+        if segments is not None:
+            try:
+                if self._failure is None:
+                    with self._failing("closing the log"):
+                        segments.mark_all()
+            finally:
+                segments.close()
 
-    def _usable(self) -> lmdb.Environment:
+    def _usable(self) -> LogSegments:
         if self._failure is not None:
             raise DiskFailed(self._failure)
-        if self._environment is None:
+        if self._segments is None:
             raise StorageError(f"{self._directory}: the log is closed")
-        return self._environment
+        return self._segments
+
+    @contextmanager
+    def _failing(self, doing: str) -> Iterator[None]:
+        """After an error within, what reached the disk is not known."""
+        try:
+            yield
+        except (OSError, MemoryError) as error:
+            failure = failed(self._directory, doing, error)
+            self._failure = failure.message
+            raise failure from error
 
     def _meta(self) -> LogMeta:
+        vote = self._term, self._voted_for
         return LogMeta(
-            self._term,
-            self._voted_for,
-            self._commit_index,
-            self._first_index,
-            self._base_term,
-            self._last_index,
+            *vote, self._commit_index, self._first_index, self._base_term, self._last_index
         )
-
-    def _find_last_term(self) -> int:
-        term = self.term_at(self._last_index)
-        if term is None:
-            raise InvariantViolation(f"no term for entry {self._last_index}")
-        return term

@@ -1,34 +1,56 @@
-"""The bytes of the log on disk: one record per entry, and one beside them for the rest.
+"""The bytes of the log on disk: segments of records, and a mark.
 
-| key                   | value                                                                |
-|-----------------------|----------------------------------------------------------------------|
-| one zero byte         | crc32 (4), then MessagePack: `LOG_FORMAT` and the fields of `LogMeta`  |
-| index (8, big-endian) | crc32 (4), term (8), command; the crc32 covers index, term, command   |
+A segment is a file, named by the sequence number of its first record, that begins with
 
-The index is under the checksum although it is the key, so that a record that turns up at another
-place is not taken for the one that belongs there. These bytes are for ever: a change of layout is
-a new `LOG_FORMAT`, and the old one stays readable.
+| bytes | what                                                                              |
+|-------|-----------------------------------------------------------------------------------|
+| 8     | `SEGMENT_MAGIC`                                                                   |
+| 4     | crc32 of what follows                                                             |
+| 4     | `LOG_FORMAT`                                                                      |
+| 8     | the log's id: drawn when the log was made, so that no other log's bytes pass here |
+| 8     | the sequence number of its first record                                           |
+
+Records follow one another, numbered without a gap over all segments. Each is what one `sync` made
+durable, and holds all that is needed to go on from it:
+
+| bytes | what                                                                              |
+|-------|-----------------------------------------------------------------------------------|
+| 4     | `RECORD_MAGIC`                                                                    |
+| 4     | crc32 of the log's id and of what follows, up to the entries                      |
+| 8     | sequence number                                                                   |
+| 4     | the crc32 of the record before it, so that no other history passes for its own    |
+| 4     | crc32 of the heads of its entries: of what stands before each command             |
+| 4     | bytes of the fields of `LogMeta`                                                  |
+| 4     | how many entries are added; the last of them is the meta's `last_index`           |
+| 4     | bytes of the entries                                                              |
+| ...   | MessagePack: the fields of `LogMeta`                                              |
+| ...   | the entries: crc32 (4), bytes of the command (4), term (8), command               |
+
+The crc32 of an entry covers its index, term and command, so that an entry that turns up in
+another's place is not taken for it. Entries from the first added one on, if there were any before,
+are replaced. The mark is told in `encode_mark`. Numbers are big-endian. These bytes are for ever: a
+change of layout is a new `LOG_FORMAT`, and the old one stays readable.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgpack
+LOG_FORMAT = 2
 
-from namestore.storage.interfaces import LogEntry
+SEGMENT_MAGIC = b"nslog\r\n\x1a"
 
-LOG_FORMAT = 1
+_SEGMENT_HEAD = struct.Struct(">8sIIQQ")
+_MARK = struct.Struct(">IQQ")
+# Where the checksums stand, and what they cover begins.
+_SEGMENT_COVERED_AT, _MARK_COVERED_AT = 12, 4
 
-# Sorts before every entry: the indexes begin at 1, in eight bytes.
-META_KEY = b"\x00"
-
-_CHECKSUM = struct.Struct(">I")
-_INDEX = struct.Struct(">Q")
-_TERM = struct.Struct(">Q")
-_COMMAND_AT = _CHECKSUM.size + _TERM.size
+SEGMENT_HEAD_BYTES = _SEGMENT_HEAD.size
+# The two places of the mark are in sectors of their own: a torn write spoils one.
+MARK_PLACES = (0, 4096)
+MARK_BYTES = _MARK.size
 
 
 class LogMeta(NamedTuple):
@@ -38,7 +60,7 @@ class LogMeta(NamedTuple):
         term: The current term.
         voted_for: The node voted for in it.
         commit_index: first_index - 1 <= commit_index <= last_index.
-        first_index: Of the oldest entry that counts; older records may still lie about.
+        first_index: Of the oldest entry that counts; older ones may still lie about.
         base_term: Of the entry just before `first_index`.
         last_index: Of the newest entry that counts.
     """
@@ -63,57 +85,72 @@ class NewerFormat(ValueError):
         self.found = found
 
 
-def entry_key(index: int) -> bytes:
-    """Where the entry at `index` is kept."""
-    return _INDEX.pack(index)
+# -- segments ---------------------------------------------------------------------------------
 
 
-def key_index(key: bytes) -> int:
-    """The reverse of `entry_key`."""
-    index: int = _INDEX.unpack(key)[0]
-    return index
+def encode_segment_head(log_id: int, sequence: int) -> bytes:
+    """What a segment begins with, whose first record has that number."""
+    head = _SEGMENT_HEAD.pack(SEGMENT_MAGIC, 0, LOG_FORMAT, log_id, sequence)
+    checksum = zlib.crc32(head[_SEGMENT_COVERED_AT:])
+    return _SEGMENT_HEAD.pack(SEGMENT_MAGIC, checksum, LOG_FORMAT, log_id, sequence)
 
 
-def encode_entry(entry: LogEntry) -> bytes:
-    """The record of an entry."""
-    term = _TERM.pack(entry.term)
-    return _CHECKSUM.pack(_entry_checksum(entry.index, term, entry.command)) + term + entry.command
-
-
-def decode_entry(index: int, record: bytes) -> LogEntry:
-    """The reverse of `encode_entry`.
+def decode_segment_head(data: bytes) -> tuple[int, int]:
+    """The log's id, and the number of the first record.
 
     Raises:
-        BadRecord: The checksum does not match.
-    """
-    if len(record) < _COMMAND_AT:
-        raise BadRecord(f"the record of entry {index} is {len(record)} bytes short of its header")
-    term, command = record[_CHECKSUM.size : _COMMAND_AT], record[_COMMAND_AT:]
-    if _CHECKSUM.unpack_from(record)[0] != _entry_checksum(index, term, command):
-        raise BadRecord(f"entry {index} does not match its checksum")
-    return LogEntry(command, index, _TERM.unpack(term)[0])
-
-
-def encode_log_meta(meta: LogMeta) -> bytes:
-    """The record beside the entries."""
-    body: bytes = msgpack.packb((LOG_FORMAT, *meta))
-    return _CHECKSUM.pack(zlib.crc32(body)) + body
-
-
-def decode_log_meta(record: bytes) -> LogMeta:
-    """The reverse of `encode_log_meta`.
-
-    Raises:
-        BadRecord: The checksum does not match, or the numbers contradict each other.
+        BadRecord: It is not the beginning of a segment.
         NewerFormat: Written by a newer version.
     """
-    body = record[_CHECKSUM.size :]
-    if len(record) <= _CHECKSUM.size or _CHECKSUM.unpack_from(record)[0] != zlib.crc32(body):
-        raise BadRecord("the record of term, vote and commit index does not match its checksum")
-    fields: Any = msgpack.unpackb(body)
-    if fields[0] != LOG_FORMAT:
-        raise NewerFormat(fields[0])
-    meta = LogMeta(*fields[1:])
+    if len(data) < SEGMENT_HEAD_BYTES:
+        raise BadRecord("it is too short for a segment of the log")
+    magic, checksum, found, log_id, sequence = _SEGMENT_HEAD.unpack_from(data)
+    if magic != SEGMENT_MAGIC or checksum != zlib.crc32(
+        data[_SEGMENT_COVERED_AT:SEGMENT_HEAD_BYTES]
+    ):
+        raise BadRecord("it does not begin as a segment of the log does")
+    if found != LOG_FORMAT:
+        raise NewerFormat(found)
+    return log_id, sequence
+
+
+# -- the mark ---------------------------------------------------------------------------------
+
+
+def encode_mark(log_id: int, sequence: int) -> bytes:
+    """Says that the records up to `sequence` are durable.
+
+    It is written to both places, one after the other, and the higher number counts.
+    """
+    covered = _MARK.pack(0, log_id, sequence)[_MARK_COVERED_AT:]
+    return _MARK.pack(zlib.crc32(covered), log_id, sequence)
+
+
+def decode_mark(data: bytes) -> tuple[int, int]:
+    """The log's id and the number, of the two places whichever is higher.
+
+    Raises:
+        BadRecord: Neither place can be read.
+    """
+    found = []
+    for place in MARK_PLACES:
+        written = data[place : place + MARK_BYTES]
+        if len(written) == MARK_BYTES:
+            checksum, log_id, sequence = _MARK.unpack(written)
+            if checksum == zlib.crc32(written[_MARK_COVERED_AT:]):
+                found.append((sequence, log_id))
+    if not found:
+        raise BadRecord("it does not say how far the log was durable")
+    sequence, log_id = max(found)
+    return log_id, sequence
+
+
+def checked(meta: LogMeta) -> LogMeta:
+    """Gives it back if its numbers do not contradict each other.
+
+    Raises:
+        BadRecord: They do.
+    """
     if meta.last_index < meta.commit_index:
         raise BadRecord(
             f"the log ends at {meta.last_index}, but the entries up to {meta.commit_index} were "
@@ -122,7 +159,3 @@ def decode_log_meta(record: bytes) -> LogMeta:
     if not 1 <= meta.first_index <= meta.last_index + 1:
         raise BadRecord(f"the log cannot go from {meta.first_index} to {meta.last_index}")
     return meta
-
-
-def _entry_checksum(index: int, term: bytes, command: bytes) -> int:
-    return zlib.crc32(command, zlib.crc32(term, zlib.crc32(_INDEX.pack(index))))

@@ -10,25 +10,28 @@ import pytest
 
 from namestore.errors import DiskFailed, InvariantViolation, StorageError
 from namestore.storage.interfaces import LogEntry, LogStore
-from namestore.storage.log import LmdbLog
+from namestore.storage.log import WalLog
+from namestore.storage.log_segments import LogLimits
 from tests.support.memory_stores import MemoryLog
 
 
 class _Real:
-    """Logs on disk. Closing without `sync` is what the next process finds after a crash."""
+    """Logs on disk. Letting go of the files is what the next process finds after a crash."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "log"
-        LmdbLog.create(self.directory)
+        WalLog.create(self.directory)
         self.log: LogStore = self._open()
 
     def restart(self) -> LogStore:
-        self.log.close()
+        assert isinstance(self.log, WalLog)
+        if self.log._segments is not None:
+            self.log._segments.close()
         self.log = self._open()
         return self.log
 
-    def _open(self) -> LmdbLog:
-        return LmdbLog.open(self.directory, tail_bytes=1000)  # most reads go to the disk
+    def _open(self) -> WalLog:
+        return WalLog.open(self.directory, LogLimits(1000, 1000))  # most reads go to the disk
 
 
 class _Fake:

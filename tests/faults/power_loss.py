@@ -27,8 +27,6 @@ _ROOT = Path(__file__).resolve().parents[2]
 _RECORD_SECONDS = 300
 # More than any single write has.
 STRING_BYTES_MAX = str(1 << 26)
-# LMDB's table of readers lives in shared memory; only the processes that have it open need it.
-_IN_SHARED_MEMORY = "lock.mdb"
 
 
 @dataclass
@@ -123,7 +121,6 @@ def contents(directory: Path) -> dict[str, bytes | None]:
     return {
         str(path.relative_to(directory)): None if path.is_dir() else path.read_bytes()
         for path in directory.rglob("*")
-        if path.name != _IN_SHARED_MEMORY
     }
 
 

@@ -7,6 +7,7 @@ followed here, because what is written where depends on how and as what a descri
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _FOREIGN = {
     *("truncate", "msync", "symlink", "symlinkat"),
 }
 _FALLOC_KEEP_SIZE = b"FALLOC_FL_KEEP_SIZE"
+# Makes the file longer, if it is shorter than that.
+_FALLOC_FROM_START = re.compile(rb", 0, 0, \d+$")
 
 
 @dataclass
@@ -138,8 +141,12 @@ class _Reader:
 
     def _allocated(self, call: Call) -> None:
         handle = self._handle(call)
-        if handle is not None and _FALLOC_KEEP_SIZE not in call.arguments:
+        if handle is None or _FALLOC_KEEP_SIZE in call.arguments:
+            return
+        if not _FALLOC_FROM_START.search(call.arguments):
             raise NotImplementedError(f"the model does not know this: {call}")
+        if call.last_number() > self._sizes[handle.node]:
+            self._write(handle, call.last_number(), None, call)
 
     def _write(self, handle: _Handle, offset: int, data: bytes | None, call: Call) -> None:
         node = handle.node

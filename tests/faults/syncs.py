@@ -20,7 +20,7 @@ from tests.support.linearizability import Violation
 
 _CALLS = ("openat", "close", "fsync", "fdatasync", "pwrite64", "writev")
 _STRING_BYTES = "1"
-_LOG = "/log/data.mdb"
+_SEGMENT = ".wal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class SyncTally:
     Attributes:
         grants: Names registered under load.
         callers: At the same time.
-        log_commits: For each node, synced writes of the page that makes a log commit count.
+        log_commits: For each node, synced writes to the log's segments.
         syncs: For each node, everything the disk was asked to make durable while they ran.
     """
 
@@ -111,13 +111,13 @@ def _load(endpoints: str, callers: int, names: int) -> list[Grant]:
 
 
 def _syncs(calls: list[Call]) -> tuple[list[Call], list[Call]]:
-    """Calls that make something durable, and those of them that make a log commit count."""
+    """Calls that make something durable, and those of them that are commits of the log."""
     synced_handles: set[int] = set()
     durable, commits = [], []
     for call in sorted(calls, key=lambda c: c.ended if c.name == "openat" else c.began):
         if call.name == "openat":
             synced_handles.discard(call.result)
-            if b"O_DSYNC" in call.arguments and call.result_path.endswith(_LOG):
+            if b"O_DSYNC" in call.arguments and call.result_path.endswith(_SEGMENT):
                 synced_handles.add(call.result)
         elif call.name in ("fsync", "fdatasync"):
             durable.append(call)

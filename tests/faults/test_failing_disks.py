@@ -50,7 +50,7 @@ def failing_calls(pid: int, calls: str, error: str) -> Iterator[None]:
 
 _READ_ONLY = (f"{_WRITES},{_SYNCS}", "EROFS", "Read-only file system")
 _FULL = (_WRITES, "ENOSPC", "No space left on device")
-_BROKEN = (_SYNCS, "EIO", "Input/output error")
+_BROKEN = (f"{_WRITES},{_SYNCS}", "EIO", "Input/output error")
 
 
 @pytest.mark.parametrize(

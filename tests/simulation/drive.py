@@ -1,8 +1,9 @@
 """What of a simulated machine outlives its process: its disk, and what happens to it.
 
-A crash takes what was not durable: of the log everything since its last sync, of the state some of
-what was not flushed, of an arriving snapshot whatever the system had not written out yet. Damage
-changes what was durable. A new drive is an empty one: it has another incarnation.
+A crash takes what was not durable: of the log everything since its last sync, but what of that was
+just being written; of the state some of what was not flushed; of an arriving snapshot whatever the
+system had not written out yet. Damage changes what was durable. A new drive is an empty one: it has
+another incarnation.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from typing import Any
 
 from namestore.errors import DiskDamaged
 from namestore.storage.damage import REMEDY
+from namestore.storage.log_segments import LogLimits
 from tests.support.memory_stores import MemoryIncoming, MemoryLog, MemoryState
+
+# Small, so that a log has several, and loses some, in every run.
+_SEGMENT_BYTES = 2000
 
 
 class Drive:
@@ -26,14 +31,14 @@ class Drive:
 
     def __init__(self, rng: random.Random, tail_bytes: int) -> None:
         self.incarnation = f"{rng.getrandbits(64):016x}"
-        self.log, self.state = MemoryLog(tail_bytes), MemoryState()
+        self.log, self.state = MemoryLog(LogLimits(tail_bytes, _SEGMENT_BYTES)), MemoryState()
         self.incoming = MemoryIncoming(self.state.disk)
         self.damaged = ""
         self._unreadable = False
 
     def power_off(self, rng: random.Random) -> None:
         """Takes what was not durable."""
-        self.log.close()
+        self.log.power_off(rng)
         self.state.crash(rng.randrange(self.state.unflushed_changes + 1))
         self.incoming.crash(rng)
 

@@ -6,6 +6,7 @@ from namestore.raft.engine import Engine
 from tests.simulation import mutants_agreement as agreement
 from tests.simulation import mutants_batches as batches
 from tests.simulation import mutants_callers as callers
+from tests.simulation import mutants_disk as disk
 from tests.simulation import mutants_feeds as feeds
 from tests.simulation import mutants_members as members
 from tests.simulation import mutants_names as names
@@ -55,7 +56,10 @@ MUTANTS: tuple[type[Engine] | type[Planted], ...] = (
     members.NeverToldRemoved,
     members.BelievesRemovalAtOnce,
     members.EmptiedNodeVotes,
-    members.EntriesUnchecked,
+    disk.EntriesUnchecked,
+    disk.DamagePassesForTorn,
+    disk.DropsSegmentInUse,
+    disk.ReplacedEntriesStay,
     names.ExpiresByOwnClock,
     names.BelievesOneClock,
     names.EndsForgetRequests,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
 from namestore.raft.bootstrap import Greeting, reason_to_refuse
 from namestore.raft.engine import Engine
 from namestore.raft.membership import Membership
-from namestore.storage import log_files
 from namestore.storage.interfaces import LogEntry
 
 Message = dict[str, Any]
@@ -158,26 +155,3 @@ class EmptiedNodeVotes(Engine):
     @property
     def is_voter(self) -> bool:
         return self.node_id in self._membership.voters
-
-
-@contextmanager
-def _replaced(module: Any, name: str, other: Any) -> Iterator[None]:
-    real = getattr(module, name)
-    setattr(module, name, other)
-    try:
-        yield
-    finally:
-        setattr(module, name, real)
-
-
-def _entry_as_it_is(index: int, record: bytes) -> LogEntry:
-    return LogEntry(record[12:], index, int.from_bytes(record[4:12], "big"))
-
-
-class EntriesUnchecked(Engine):
-    """The checksum of a log entry is not looked at."""
-
-    @staticmethod
-    def planted() -> AbstractContextManager[None]:
-        """The codec with the fault in it, while a run lasts."""
-        return _replaced(log_files, "decode_entry", _entry_as_it_is)

@@ -1,147 +1,61 @@
-"""The real log over an LMDB in memory; see `tests.support.memory_stores`.
+"""The real log over files in memory; see `tests.support.memory_stores`.
 
-Everything but LMDB itself is the product's: what it writes, in which order, in which bytes, and
-what it finds when they were changed. `MemoryEnvironment` keeps what LMDB promises: a transaction is
-there after a crash, whole, or it is not. That it keeps this on torn and damaged pages is shown with
-real files (`tests/unit/storage/test_log_damage.py`, `tests/faults`).
+Everything but the operations on files is the product's: what it writes, in which order, in which
+bytes, and what it finds when they were changed or when a crash has cut them short.
 """
 
 from __future__ import annotations
 
-import errno
 import random
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from namestore.storage.damage import damaged
 from namestore.storage.interfaces import LogEntry
-from namestore.storage.log import LmdbLog
-from namestore.storage.log_files import _check_gaps, _explained
-from namestore.storage.log_format import (
-    META_KEY,
-    BadRecord,
-    LogMeta,
-    decode_entry,
-    decode_log_meta,
-    encode_log_meta,
-    entry_key,
-)
+from namestore.storage.log import WalLog
+from namestore.storage.log_format import LogMeta
+from namestore.storage.log_recovery import write_empty
+from namestore.storage.log_segments import MARK, LogLimits, is_segment
+from tests.support.memory_files import CutShort, MemoryFiles
 
 _PATH = Path("/memory/log")
-_TAIL_BYTES = 32 * 1024 * 1024
+_LIMITS = LogLimits(segment_bytes=4096)
+_LOG_ID = 0x6E616D6573746F72
 
 
-class _Cursor:
-    """A place among the keys. Implements what the log uses of `lmdb.Cursor`."""
-
-    def __init__(self, environment: MemoryEnvironment) -> None:
-        self._environment = environment
-        self._at = 0
-
-    def set_range(self, key: bytes) -> bool:
-        keys = self._environment.keys
-        self._at = bisect_left(keys, key)
-        return self._at < len(keys)
-
-    def key(self) -> bytes:
-        keys = self._environment.keys
-        return keys[self._at] if self._at < len(keys) else b""
-
-    def delete(self) -> bool:
-        keys = self._environment.keys
-        if self._at >= len(keys):
-            return False
-        key = keys.pop(self._at)
-        del self._environment.records[key]
-        self._environment.originals.pop(key, None)
-        return True
-
-    def putmulti(self, items: Iterable[tuple[bytes, bytes]], append: bool) -> None:
-        for key, value in items:
-            self._environment.put(key, value)
-
-    def iternext(self, keys: bool, values: bool) -> Iterator[bytes]:
-        yield from self._environment.keys[self._at :]
-
-
-class _Transaction:
-    """Implements what the log uses of `lmdb.Transaction`."""
-
-    def __init__(self, environment: MemoryEnvironment) -> None:
-        self._environment = environment
-
-    def __enter__(self) -> _Transaction:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._environment.records.get(key)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        self._environment.put(key, value)
-
-    def cursor(self) -> _Cursor:
-        return _Cursor(self._environment)
-
-
-class MemoryEnvironment:
-    """What of `lmdb.Environment` the log uses. What was committed is durable.
-
-    Attributes:
-        records: As they are read.
-        originals: Of those that were damaged: as they were written.
-        fails: The disk takes no more.
-    """
-
-    def __init__(self) -> None:
-        self.records: dict[bytes, bytes] = {}
-        self.keys: list[bytes] = []
-        self.originals: dict[bytes, bytes] = {}
-        self.fails = False
-
-    def begin(self, write: bool = False) -> _Transaction:
-        if write and self.fails:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return _Transaction(self)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        if key not in self.records:
-            if not self.keys or key > self.keys[-1]:
-                self.keys.append(key)
-            else:
-                insort(self.keys, key)
-        self.records[key] = value
-        self.originals.pop(key, None)
-
-    def close(self) -> None:
-        """Nothing is let go of."""
-
-
-class MemoryLog(LmdbLog):
+class MemoryLog(WalLog):
     """Implements `LogStore`, and can lose what was not synced, and be damaged.
 
     Args:
-        tail_bytes: As for `LmdbLog.open`: how much is answered from memory.
+        limits: As for `WalLog.open`.
     """
 
-    def __init__(self, tail_bytes: int = _TAIL_BYTES) -> None:
-        self.disk = MemoryEnvironment()
-        self.disk.put(META_KEY, encode_log_meta(LogMeta()))
-        self._tail_bytes_max = tail_bytes
-        self._structure_damaged = False
+    def __init__(self, limits: LogLimits = _LIMITS) -> None:
+        self.disk = MemoryFiles()
+        write_empty(self.disk, _LOG_ID)
+        self._limits = limits
         self._durable = LogMeta()
+        # Every entry that is durable, as it was written, whatever happened to the disk since.
+        self._written: dict[int, LogEntry] = {}
+        # Of the newest segment, and how much of it the mark covers.
+        self._marked: tuple[str, int] = ("", 0)
         self.reopen()
 
     # -- what a test may do and see beside the contract ----------------------------------------
 
-    def crash(self) -> None:
+    def crash(self, rng: random.Random | None = None) -> None:
         """Loses what was not synced, and starts again."""
-        self.close()
+        self.power_off(rng)
         self.reopen()
+
+    def power_off(self, rng: random.Random | None = None) -> None:
+        """Ends the process. What it was about to write is drawn from `rng`; None: nothing."""
+        if rng is not None:
+            if self._segments is not None and not self.disk.fails:
+                self._cut_short(rng)
+            self.disk.power_off(rng)
+        self.disk.close()
+        self._segments = None
 
     def reopen(self) -> None:
         """What the next process finds.
@@ -150,40 +64,36 @@ class MemoryLog(LmdbLog):
             DiskDamaged: The log cannot be trusted.
         """
         self.disk_fails = False
-        try:
-            if self._structure_damaged:
-                raise damaged(_PATH, "a page is not what it should be")
-            with self.disk.begin() as transaction:
-                meta = decode_log_meta(transaction.get(META_KEY) or b"")
-                _check_gaps(_as_lmdb(transaction), meta)
-        except (BadRecord, ValueError) as error:
-            raise _explained(_PATH, error) from error
-        super().__init__(_PATH, _as_lmdb(self.disk), meta, self._tail_bytes_max)
+        super().__init__(_PATH, self.disk, self._limits)
+        # What a crash has cut short may be there, whole.
+        self._note_durable(self.entries(self._first_index, 1 << 62))
+        self._note_mark()
 
     def damage(self, rng: random.Random) -> str:
         """Something on the disk is not any more what was written; says what.
 
-        A bit in a record is flipped, a record is zeroed or cut short, a page is spoilt. What the
-        next process needs is hit more often than its share: term and vote, and the newest entries.
+        A bit is flipped, sectors are zeroed, a file is cut short or is gone. The newest records are
+        hit more often than their share. What the mark does not cover is left alone, unless all
+        behind it is hit as well: nobody could tell it from what a crash has torn.
         """
-        kind = rng.choice(["bit", "bit", "zeroes", "torn", "page"])
-        if kind == "page":
-            self._structure_damaged = True
-            return "a page of the log"
-        newest_first = self.disk.keys[1:][::-1]
-        among = newest_first[: rng.choice([5, len(newest_first)])]
-        key = META_KEY if rng.random() < 0.3 or not among else rng.choice(among)
-        record = bytearray(self.disk.records[key])
-        self.disk.originals.setdefault(key, bytes(record))
-        place = rng.randrange(len(record))
+        kind = rng.choice(["bit", "bit", "bit", "zeroes", "cut", "gone"])
+        newest, covered = self._marked
+        there = self.disk.names()
+        names = [newest, newest, newest, MARK, *filter(is_segment, there)]
+        name = rng.choice([name for name in names if name in there])
+        content = self.disk.contents[name]
+        size = covered if name == newest else len(content)
+        place = max(0, size - 1 - rng.randrange(rng.choice([min(200, size), size])))
         if kind == "bit":
-            record[place] ^= 1 << rng.randrange(8)
+            content[place] ^= 1 << rng.randrange(8)
         elif kind == "zeroes":
-            record[place:] = bytes(len(record) - place)
+            end = size if rng.random() < 0.5 else min(size, place + 512)
+            content[place:end] = bytes(end - place)
+        elif kind == "cut":
+            del content[place:]
         else:
-            del record[place:]
-        self.disk.records[key] = bytes(record)
-        return f"{kind} in the log's record {key.hex()}"
+            self.disk.lose(name)
+        return f"{kind} in the log's {name} at {place}"
 
     @property
     def disk_fails(self) -> bool:
@@ -208,7 +118,7 @@ class MemoryLog(LmdbLog):
         """The entry that would be there after a crash, if nobody had damaged the disk since."""
         if not self._durable.first_index <= index <= self._durable.last_index:
             return None
-        return decode_entry(index, self._written(index))
+        return self._written[index]
 
     def has_durably(self, index: int, term: int | None) -> bool:
         """The entry of that index and term survives a crash, here or in the state."""
@@ -221,8 +131,7 @@ class MemoryLog(LmdbLog):
         """The entry that was put there, synced or not, whatever happened to the disk since."""
         if not self.first_index <= index <= self.last_index:
             return None
-        held = self._tail.get(index)
-        return held or decode_entry(index, self._written(index))
+        return self._tail.get(index) or self._written[index]
 
     def peek_term(self, index: int) -> int | None:
         """As `term_at`, whatever happened to the disk."""
@@ -231,21 +140,41 @@ class MemoryLog(LmdbLog):
         entry = self.peek(index)
         return None if entry is None else entry.term
 
-    def _written(self, index: int) -> bytes:
-        key = entry_key(index)
-        return self.disk.originals.get(key) or self.disk.records[key]
-
     # -- LogStore ----------------------------------------------------------------------------
 
     def sync(self) -> None:
         dirty = self.dirty
+        added = self._tail.run(self._stored_index + 1, self._last_index + 1)
         super().sync()
         if dirty:
-            self._durable = self._meta()
+            self._note_durable(added)
 
-    def close(self) -> None:
-        self._environment = None
+    def mark(self) -> None:
+        super().mark()
+        self._note_mark()
 
+    # -- within ------------------------------------------------------------------------------
 
-def _as_lmdb(fake: MemoryEnvironment | _Transaction) -> Any:
-    return fake
+    def _cut_short(self, rng: random.Random) -> None:
+        """Half a sync or half a mark, perhaps."""
+        doing = rng.choice([None, super().sync, super().mark])
+        if doing is not None:
+            self.disk.tears = rng
+            with suppress(CutShort):
+                doing()
+            self.disk.tears = None
+
+    def _note_durable(self, added: Sequence[LogEntry]) -> None:
+        before, meta = self._durable, self._meta()
+        for index in range(before.first_index, meta.first_index):
+            self._written.pop(index, None)
+        for index in range(meta.last_index + 1, before.last_index + 1):
+            self._written.pop(index, None)
+        self._written.update((entry.index, entry) for entry in added)
+        self._durable = meta
+
+    def _note_mark(self) -> None:
+        assert self._segments is not None
+        newest = self._segments._segments[-1]
+        if min(self._segments._marked.values()) == self._segments._sequence:
+            self._marked = newest.name, newest.size

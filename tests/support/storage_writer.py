@@ -17,7 +17,7 @@ from namestore.core.state import META_KEY, StateMeta, encode_meta
 from namestore.errors import DiskFailed
 from namestore.storage.directory import DataDirectory, reconcile
 from namestore.storage.interfaces import LogEntry
-from namestore.storage.log import LmdbLog
+from namestore.storage.log import WalLog
 from namestore.storage.state import RocksState
 
 
@@ -31,7 +31,7 @@ def _say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def _turn(log: LmdbLog, state: RocksState, rng: random.Random) -> None:
+def _turn(log: WalLog, state: RocksState, rng: random.Random) -> None:
     first = log.last_index + 1
     last = first + rng.randrange(20)
     log.append([LogEntry(command_of(index), index, log.term) for index in range(first, last + 1)])

@@ -71,6 +71,8 @@ class TcpTransport(Transport):
         self._self_id = self_id
         self._addresses = dict(peers)
         self._limits = limits or TransportLimits()
+        # The last message that was sent, and its bytes: mostly it goes to others as well.
+        self._sent: tuple[messages.Message | None, bytes] = (None, b"")
         self._board = Switchboard(
             listen,
             Gate(self_id, cluster_name, hello, accept),
@@ -130,7 +132,7 @@ class TcpTransport(Transport):
         self._board.remove(node.id)
 
     def send(self, node: Node, message: messages.Message) -> bool:
-        """Queues a message; never blocks. The next `flush` or `poll` sends it.
+        """Queues a message, which must not be changed; never blocks. `flush` or `poll` sends it.
 
         Returns:
             False when the node is not connected or its queue is full: the message is gone.
@@ -141,7 +143,9 @@ class TcpTransport(Transport):
         link = self._board.live(node.id)
         if link is None:
             return False
-        body = messages.encode(message)
+        if message is not self._sent[0]:
+            self._sent = message, messages.encode(message)
+        body = self._sent[1]
         body_bytes_max = self._limits.frame_bytes_max
         if len(body) > body_bytes_max:
             raise messages.MalformedMessage(

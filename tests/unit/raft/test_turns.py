@@ -77,7 +77,7 @@ def test_a_leader_does_not_run_ahead_of_its_followers() -> None:
 
 
 def test_what_waits_goes_on_as_soon_as_there_is_room() -> None:
-    """In the next turn, without a nap: a commit makes room, and nobody else would wake the node."""
+    """In the turn that hears of the commit which makes room: nobody else would wake the node."""
     cluster = OurCluster("abc", Bounds(entry_names=1, uncommitted_entries=4))
     cluster.start()
     cluster.first_leader("a")
@@ -85,13 +85,95 @@ def test_what_waits_goes_on_as_soon_as_there_is_room() -> None:
     cluster.turn("a")
     engine = cluster.engines["a"]
     assert engine._nap() > 0.0
+    begun = engine.log_end
     cluster.deliver("a", "b")
     cluster.deliver("b", "a")
-    assert engine._nap() == 0.0
+    assert engine.log_end == begun + 4
     cluster.flush()
     cluster.settle()
     verdicts = [answer.heard[0][0][0].verdict for answer in answers]
     assert verdicts == [Verdict.GRANTED] * 10
+
+
+def _steps(cluster: OurCluster) -> list[str]:
+    """What the leader does from now on: what it has sent, and what it applies."""
+    engine, steps = cluster.engines["a"], list[str]()
+    replicate, apply = engine._replicate, engine._apply
+    engine._replicate = lambda now: (steps.append("send"), replicate(now))[1]  # type: ignore[method-assign]
+    engine._apply = lambda entry: (steps.append("apply"), apply(entry))[1]  # type: ignore[method-assign]
+    return steps
+
+
+def test_who_has_much_to_apply_goes_on_saying_that_it_leads() -> None:
+    """After all lost power: nobody calls, and the state is made again from the log."""
+    cluster = OurCluster("abc", Bounds(entry_names=1, uncommitted_entries=1000))
+    cluster.start()
+    cluster.first_leader("a")
+    for number in range(100):
+        cluster.write("a", f"n:{number}", "u")
+    cluster.settle()
+    cluster.crash("a", "b", "c")
+    state = cluster.disks["a"].state
+    real = state.write
+
+    def slow(*arguments: Any) -> None:
+        cluster.now += 0.02
+        real(*arguments)
+
+    state.write = slow  # type: ignore[method-assign]
+    cluster.restart("a", "b", "c")
+    cluster.pass_time(1.5)
+    cluster.turn("a", campaign=True)
+    while not cluster.leads("a"):
+        cluster.deliver("a", "b")
+        cluster.deliver("b", "a")
+    engine, silence, said_at = cluster.engines["a"], 0.0, cluster.now
+    assert engine.applied_index < engine.log_end - 90
+    while engine.applied_index < engine.log_end:
+        cluster.turn("a")
+        if cluster.deliver("a", "b"):
+            silence, said_at = max(silence, cluster.now - said_at), cluster.now
+        for message in cluster.take("b", "a"):
+            cluster.wires["a"].hear("b", message)
+    assert max(silence, cluster.now - said_at) < 0.3
+
+
+@pytest.mark.parametrize(("more", "first"), ((0, "apply"), (1, "send")))
+def test_who_waits_for_an_acknowledgement_alone_is_answered_first(more: int, first: str) -> None:
+    """With more to propose the followers come first: they can work on the next entry meanwhile."""
+    cluster = OurCluster("abc", Bounds())
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.settle()
+    cluster.flush()
+    (answer,) = _asked(cluster, 1, 5.0)
+    cluster.turn("a")
+    assert cluster.deliver("a", "b") == 1
+    _asked(cluster, more, 5.0)
+    steps = _steps(cluster)
+    cluster.deliver("b", "a")
+    assert answer.heard
+    assert steps[0] == first
+    cluster.turn("a")
+    assert {"apply", "send"} <= set(steps)
+
+
+def test_what_is_synced_is_marked_within_a_heartbeat() -> None:
+    """So that a later life of the node misses it if it is gone; and a log at rest is left alone."""
+    cluster = OurCluster("abc", Bounds())
+    cluster.start()
+    cluster.first_leader("a")
+    cluster.settle()
+    for node in "abc":
+        segments = cluster.disks[node].log._segments
+        assert segments is not None
+        cluster.pass_time(0.1)
+        cluster.turn(node)
+        assert set(segments._marked.values()) == {segments._sequence}
+        assert segments._sequence > 1
+        cluster.disks[node].log.disk.fails = True
+        cluster.pass_time(0.1)
+        cluster.turn(node)
 
 
 def test_without_a_majority_nobody_is_told_that_there_is_too_much() -> None:

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from namestore.errors import DirectoryInUse, DiskDamaged, InvariantViolation, StorageError
+from namestore.errors import (
+    DirectoryInUse,
+    DiskDamaged,
+    DiskFailed,
+    InvariantViolation,
+    StorageError,
+)
 from namestore.storage import directory as module
 from namestore.storage.directory import DataDirectory, wipe
 
@@ -184,7 +190,7 @@ def test_making_it_can_be_cut_short(
     path = tmp_path / "n1"
     with monkeypatch.context() as patch:
         patch.setattr(module, "_write_identity", cutting(module._write_identity))
-        patch.setattr(module.LmdbLog, "create", cutting(module.LmdbLog.create))
+        patch.setattr(module.WalLog, "create", cutting(module.WalLog.create))
         patch.setattr(module.RocksState, "create", cutting(module.RocksState.create))
         if cut_after < 4:
             with pytest.raises(Died):
@@ -194,6 +200,28 @@ def test_making_it_can_be_cut_short(
     held = _open(path)
     assert held.open_log().last_index == 0
     assert held.open_state().meta.applied_index == 0
+    held.close()
+
+
+def test_everything_is_let_go_of_although_the_disk_fails_at_the_end(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log cannot note how far it was durable; state and lock are free all the same."""
+    held = _open(used)
+    log, _ = held.open_log(), held.open_state()
+    log.save_vote(log.term + 1, "n1")
+    log.sync()
+
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fails)
+        with pytest.raises(DiskFailed, match="closing the log failed"):
+            held.close()
+    held = _open(used)
+    held.open_log()
+    held.open_state()
     held.close()
 
 
