@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from namestore.streams import end_process
@@ -20,6 +22,16 @@ def listen() -> None:
     """Installs the handlers. SIGINT's too: a shell's `&` leaves it ignored."""
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Around a whole program: what it cleans up is cleaned up, then the process ends with 130."""
+    listen()
+    try:
+        yield
+    except KeyboardInterrupt:
+        leave()
 
 
 def check() -> None:

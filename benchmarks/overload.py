@@ -136,7 +136,15 @@ def main() -> None:
     add("--names", type=int, default=100, help="in one call [%(default)s]")
     add("--directory", type=Path, default=Path(tempfile.gettempdir()), help="[%(default)s]")
     arguments = parser.parse_args()
-    interruption.listen()
+    with interruption.heeded():
+        try:
+            overload(arguments)
+        except BenchmarkError as error:
+            sys.exit(f"{error}")
+
+
+def overload(arguments: argparse.Namespace) -> None:
+    """Three nodes of their own, and everything that is asked of them."""
     directory = Path(tempfile.mkdtemp(prefix="namestore-overload-", dir=arguments.directory))
     peer = Namestore()
     try:
@@ -146,10 +154,6 @@ def main() -> None:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             trial = Trial(peer, pool, arguments.names)
             run(trial, arguments.seconds, arguments.times, arguments.names)
-    except BenchmarkError as error:
-        sys.exit(f"{error}")
-    except KeyboardInterrupt:
-        interruption.leave()
     finally:
         peer.stop()
         shutil.rmtree(directory)

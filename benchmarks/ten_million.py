@@ -208,8 +208,12 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=4, help="processes that import")
     parser.add_argument("--directory", type=Path, help="where the data goes [default: temporary]")
     arguments = parser.parse_args()
+    with interruption.heeded():
+        measure_all(arguments)
+
+
+def measure_all(arguments: argparse.Namespace) -> None:
     path = Path(tempfile.mkdtemp(prefix="namestore-benchmark-", dir=arguments.directory))
-    interruption.listen()
     table = Table()
     table.add("names", f"{arguments.names:,}")
     settings = {"raft": {"snapshot_entries": _SNAPSHOT_ENTRIES}}
@@ -225,8 +229,6 @@ def main() -> None:
             checkpoint(cluster, table)
             rebuild(cluster, table)
             report_memory(cluster, table, "at the end")
-    except KeyboardInterrupt:
-        interruption.leave()
     finally:
         shutil.rmtree(path)
 
