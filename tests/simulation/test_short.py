@@ -75,6 +75,10 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         Plan.draw(200000096),
         "SquashWhereOneLags",
     ),
+    "a leader begins a change in the turn that commits what was before it": (
+        Plan.draw(400000868),
+        "TwoChangesAtOnce",
+    ),
     "a leader's clock is behind those of the others": (Plan.draw(238), "FreesBySlowClock"),
 }
 

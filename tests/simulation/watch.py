@@ -190,7 +190,10 @@ class Watch:
     # -- changes ----------------------------------------------------------------------------
 
     def appends(self, host: Any, entries: list[LogEntry]) -> None:
-        """Entries are added to a log."""
+        """Entries are about to be added to a log."""
+        if host.leads and any(entry.command[0] == KIND_MEMBERSHIP for entry in entries):
+            # What is committed by now, a majority of those holds who count until now.
+            self._new_commit(host, host.engine.commit_index)
         self.book.log_changed(host)
         before = host.log.last_term
         for entry in entries:
