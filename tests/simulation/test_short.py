@@ -40,13 +40,14 @@ from tests.simulation.world import World
 ROOT = Path(__file__).resolve().parents[2]
 
 # Runs in which something goes wrong that was once not borne, or must always be, each with a planted
-# fault that shows there: so each is what it is called, whatever becomes of how plans are drawn.
+# fault that shows there: so each is what it is called, whatever becomes of how plans are drawn. When
+# the code changes so that it is another run, the same plan under other seeds soon meets it again.
 REGRESSIONS: dict[str, tuple[Plan, str]] = {
     "an answer of an older term arrives when its receiver leads again": (
         Plan.draw(17),
         "CountsOldAnswers",
     ),
-    "a voter dies with its vote on its way, and is asked again": (Plan.draw(23), "VoteForgotten"),
+    "a voter dies with its vote on its way, and is asked again": (Plan.draw(205), "VoteForgotten"),
     "a retry meets a node that was brought up by a snapshot": (
         Plan.draw(3),
         "SnapshotWithoutRequests",
@@ -56,30 +57,40 @@ REGRESSIONS: dict[str, tuple[Plan, str]] = {
         "DeniesTakenPolicy",
     ),
     "a leader's disk fails with the removal of the other voter, who has it already": (
-        Plan.draw(50000325),
+        replace(Plan.draw(50000325), seed=327),
         "LeftOutOnlyAsks",
     ),
     "who is left out stands, and an emptied disk would vote for it": (
-        replace(Plan.draw(150001449), calm_pause=0.0),
+        replace(Plan.draw(150001449), calm_pause=0.0, seed=173),
         "LeftOutJudgesNobody",
     ),
     "a removal comes when the node has been added again": (
-        Plan.draw(150007542),
+        replace(
+            Plan.draw(150007542),
+            seed=504,
+            official=0.0,
+            shares=False,
+            clients=2,
+            links=replace(Plan.draw(150007542).links, slow_chance=0.1, slow_max=8.0),
+        ),
         "LateOrdersCount",
     ),
     "a deposed leader is asked to add who was removed meanwhile": (
-        Plan.draw(90001127),
+        replace(Plan.draw(90001127), seed=1556),
         "MembersUnconfirmed",
     ),
     "a squashed feed goes on at a node that is behind the one before it": (
-        Plan.draw(200000096),
+        replace(Plan.draw(200000096), seed=95),
         "SquashWhereOneLags",
     ),
     "a leader begins a change in the turn that commits what was before it": (
         Plan.draw(400000868),
         "TwoChangesAtOnce",
     ),
-    "a leader's clock is behind those of the others": (Plan.draw(238), "FreesBySlowClock"),
+    "a leader's clock is behind those of the others": (
+        replace(Plan.draw(238), seed=1),
+        "FreesBySlowClock",
+    ),
 }
 
 
