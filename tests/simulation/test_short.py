@@ -40,8 +40,8 @@ from tests.simulation.world import World
 ROOT = Path(__file__).resolve().parents[2]
 
 # Runs in which something goes wrong that was once not borne, or must always be, each with a planted
-# fault that shows there: so each is what it is called, whatever becomes of how plans are drawn. When
-# the code changes so that it is another run, the same plan under other seeds soon meets it again.
+# fault that shows there: so each is what it is called, whatever becomes of how plans are drawn.
+# Where the code has changed so that it is another run, another seed of the same plan is near.
 REGRESSIONS: dict[str, tuple[Plan, str]] = {
     "an answer of an older term arrives when its receiver leads again": (
         Plan.draw(17),
