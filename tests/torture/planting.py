@@ -52,8 +52,7 @@ def planted(mutant: Mutant) -> Iterator[None]:
             real = vars(node)["Engine"]
             stack.callback(vars(node).__setitem__, "Engine", real)
             vars(node)["Engine"] = mutant
-        # An engine may have something of its own to plant besides.
-        if hasattr(mutant, "planted"):
+        else:
             stack.enter_context(mutant.planted())
         yield
 

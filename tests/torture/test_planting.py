@@ -12,11 +12,9 @@ import pytest
 from namestore.localcluster.errors import NodeFailed
 from namestore.raft import node
 from namestore.raft.engine import Engine
-from namestore.storage import log_files
 from tests.simulation import mutants_callers, mutants_feeds
 from tests.simulation.mutants import MUTANTS, RARE
 from tests.simulation.mutants_callers import Planted
-from tests.simulation.mutants_members import EntriesUnchecked
 from tests.torture import run
 from tests.torture.nodes import TortureCluster
 from tests.torture.planting import NotForNodes, chosen, planted, possible
@@ -51,15 +49,6 @@ def test_what_is_planted_is_there(name: str) -> None:
             assert getattr(place, part) is value
     assert vars(node)["Engine"] is real
     assert [getattr(place, part) for place, part, _ in parts] == before
-
-
-def test_what_an_engine_has_to_plant_besides_is_planted() -> None:
-    """A codec, say, that its log uses."""
-    real = log_files.decode_entry
-    with planted(EntriesUnchecked):
-        assert log_files.decode_entry is not real
-        assert log_files.decode_entry(1, bytes(20)).command == bytes(8)  # whatever its checksum is
-    assert log_files.decode_entry is real
 
 
 @pytest.mark.parametrize(
