@@ -115,10 +115,12 @@ def error_from_rpc(error: grpc.RpcError) -> errors.NamestoreError:
     call: Any = error
     code: grpc.StatusCode = call.code()
     text: str = call.details() or ""
-    info = _error_info(call.trailing_metadata() or ())
-    if info is None:
+    stated = _stated(call.trailing_metadata() or ())
+    if stated is None:
         return _foreign_error(code, text)
-    return _stated_error(info.reason, code, text, info.metadata)
+    # A call that was given up just as its answer came has gRPC's own text, and our details.
+    info, message = stated
+    return _stated_error(info.reason, code, message or text, info.metadata)
 
 
 def call_error(error: errors.NamestoreError, code: grpc.StatusCode | None = None) -> pb.CallError:
@@ -153,7 +155,10 @@ def _reason(error: errors.NamestoreError) -> str:
     return error.REASON if type(error) in STATUS_OF_ERROR else errors.OutcomeUnknown.REASON
 
 
-def _error_info(metadata: Iterable[tuple[str, Any]]) -> error_details_pb2.ErrorInfo | None:
+def _stated(
+    metadata: Iterable[tuple[str, Any]],
+) -> tuple[error_details_pb2.ErrorInfo, str] | None:
+    """What a namestore server said went wrong, and in which words."""
     for key, value in metadata:
         if key != DETAILS_KEY:
             continue
@@ -162,7 +167,7 @@ def _error_info(metadata: Iterable[tuple[str, Any]]) -> error_details_pb2.ErrorI
             for detail in status.details:
                 info = error_details_pb2.ErrorInfo()
                 if detail.Unpack(info) and info.domain == DOMAIN:
-                    return info
+                    return info, status.message
         except DecodeError:
             return None  # not written by namestore: read as a foreign status
     return None

@@ -127,6 +127,14 @@ def test_a_newer_servers_reason_is_read_by_its_status(
     assert type(error_from_rpc(call)) is kind
 
 
+def test_a_call_given_up_as_its_answer_came_says_what_the_server_said() -> None:
+    """gRPC's own text would say that the caller did it."""
+    metadata = trailing_metadata(rich_status(errors.Overloaded("16 exports are under way")))
+    call = Call(grpc.StatusCode.CANCELLED, "Locally cancelled by application!", metadata)
+    error = error_from_rpc(call)
+    assert (type(error), error.message) == (errors.Overloaded, "16 exports are under way")
+
+
 def test_a_long_text_is_cut() -> None:
     """Trailing metadata is small; an error that does not fit would arrive as nothing."""
     status = rich_status(errors.InvalidName("x" * 100_000))
