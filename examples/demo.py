@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import sys
 import textwrap
 import threading
 import time
@@ -27,6 +26,7 @@ from namestore.localcluster import LocalCluster
 from namestore.localcluster.bring_up import bring_up
 from namestore.localcluster.interrupts import interrupts_held, termination_interrupts
 from namestore.localcluster.observe import names_digest
+from namestore.streams import end_process
 
 CLONE = Path(__file__).resolve().parents[1]
 RACE_NAMES, RACE_CALLERS = 40, 24
@@ -263,4 +263,5 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What was interrupted may have left threads, which the interpreter's own end would trip over.
+    end_process(main())
