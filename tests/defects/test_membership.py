@@ -407,3 +407,22 @@ def test_a_second_order_is_told_of_the_first() -> None:
     cluster.engines["a"].order(Remove("d"), 10**6, lambda _: None)
     cluster.engines["a"].order(Remove("c"), 10**6, heard.append)
     assert isinstance(heard[-1], ChangeUnderWay)
+
+
+def test_who_was_heard_before_it_was_known_where_it_is_gets_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A message may outlive the connection that it came by: its sender is met without an address,
+    and dialled at the one that the membership says, once that arrives."""
+    cluster = OurCluster("abc")
+    cluster.start()
+    engine, placed = cluster.engines["a"], list[tuple[str, str]]()
+    monkeypatch.setattr(engine._transport, "hello_of", lambda node_id: None)
+    monkeypatch.setattr(
+        engine._transport, "set_address", lambda *node_at: placed.append(node_at), raising=False
+    )
+    vote = {"term": 1, "last_log_index": 0, "last_log_term": 0, "pre_vote": True}
+    engine._message("d", {"type": "request_vote", "transfer": False, **vote})
+    assert not placed
+    engine._adopt_membership(cluster.membership.with_member(Member("d", "d:1", "d:2")))
+    assert ("d", "d:1") in placed
