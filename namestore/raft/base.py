@@ -89,23 +89,18 @@ class Base(SyncObj):
         for node_id in sorted(set(self._nodes) - set(self._peers)):
             self._drop_node(self._nodes.pop(node_id))
         for node_id in self._peers:
-            address = members.get(node_id, "")
-            if node_id in self._nodes:
-                # It may have been heard before it was known where it is.
-                self._locate(node_id, address)
-            else:
-                self._meet(node_id, address)
+            self._meet(node_id, members.get(node_id, ""))
 
     def _meet(self, node_id: str, address: str) -> None:
-        """Begins to speak to a node."""
-        self._locate(node_id, address)
-        node = self._nodes[node_id] = Node(node_id)
-        self._add_node(node)
+        """Begins to speak to a node. One that was met before it was known where it is is found now.
 
-    def _locate(self, node_id: str, address: str) -> None:
-        """Our own file knows best where a node is to be reached from here; else it is `address`."""
+        Our own file knows best where a node is to be reached from here; else it is `address`.
+        """
         if address and self.settings.identity.initial.get(node_id) is None:
             self._transport.set_address(node_id, address)
+        if node_id not in self._nodes:
+            node = self._nodes[node_id] = Node(node_id)
+            self._add_node(node)
 
     # -- what is said -----------------------------------------------------------------------
 
