@@ -6,6 +6,9 @@ The pattern is always the same: write beside, sync the file, rename over, sync t
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -36,3 +39,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     beside.replace(path)
     sync_directory(path.parent)
+
+
+@contextmanager
+def making_whole(directory: Path) -> Iterator[Path]:
+    """Makes a directory that is whole or, after a crash, not there; within, it is filled elsewhere.
+
+    Raises `OSError`. What is filled in must be synced by whoever does it.
+    """
+    making = directory.with_name(directory.name + ".making")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
+    yield making
+    making.rename(directory)
+    sync_directory(directory.parent)

@@ -21,7 +21,7 @@ from namestore.core.state import META_KEY, StateMeta, decode_meta
 from namestore.errors import InvariantViolation
 from namestore.storage import rocks
 from namestore.storage.damage import damaged, newer, unusable
-from namestore.storage.files import sync_directory, sync_file, write_atomically
+from namestore.storage.files import making_whole, sync_directory, sync_file, write_atomically
 from namestore.storage.rocks import StateLimits
 
 POINTER_FORMAT = 1
@@ -110,15 +110,11 @@ def create(root: Path, limits: StateLimits) -> None:
     Raises:
         StorageError: The directory cannot be written.
     """
-    making = root.with_name(root.name + ".making")
     try:
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir()
-        rocks.open_database(making / "1", limits, create=True).close()
-        _sync_all(making / "1")
-        write_atomically(making / _POINTER, _encode_pointer(1, 0))
-        making.rename(root)
-        sync_directory(root.parent)
+        with making_whole(root) as making:
+            rocks.open_database(making / "1", limits, create=True).close()
+            _sync_all(making / "1")
+            write_atomically(making / _POINTER, _encode_pointer(1, 0))
     except OSError as error:
         raise unusable(root, "make the state", error) from error
 

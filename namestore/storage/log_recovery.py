@@ -14,12 +14,11 @@ for what the crash has torn.
 from __future__ import annotations
 
 import secrets
-import shutil
 from pathlib import Path
 
 from namestore.errors import DiskDamaged
 from namestore.storage.damage import damaged, newer, unusable
-from namestore.storage.files import sync_directory
+from namestore.storage.files import making_whole
 from namestore.storage.log_files import DirectoryFiles, LogFiles
 from namestore.storage.log_format import (
     LOG_FORMAT,
@@ -55,17 +54,13 @@ def create_log(directory: Path) -> None:
     Raises:
         StorageError: The directory cannot be written.
     """
-    making = directory.with_name(directory.name + ".making")
     try:
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir()
-        files = DirectoryFiles(making)
-        try:
-            write_empty(files, secrets.randbits(64))
-        finally:
-            files.close()
-        making.rename(directory)
-        sync_directory(directory.parent)
+        with making_whole(directory) as making:
+            files = DirectoryFiles(making)
+            try:
+                write_empty(files, secrets.randbits(64))
+            finally:
+                files.close()
     except OSError as error:
         raise unusable(directory, "make the log", error) from error
 

@@ -27,14 +27,7 @@ def test_applying_lets_the_network_have_its_turn() -> None:
     cluster = OurCluster("a", Bounds(entry_names=1))
     cluster.start()
     cluster.first_leader("a")
-    state = cluster.disks["a"].state
-    real = state.write
-
-    def slow(*arguments: Any) -> None:
-        cluster.now += 0.03
-        real(*arguments)
-
-    state.write = slow  # type: ignore[method-assign]
+    _write_slowly(cluster, 0.03)
     answers = [cluster.write("a", f"n:{number}", "u") for number in range(10)]
     engine, turns = cluster.engines["a"], []
     start = engine.applied_index
@@ -46,6 +39,18 @@ def test_applying_lets_the_network_have_its_turn() -> None:
     assert engine.commit_index == start + len(answers)
     assert turns == [2] * 5
     assert [answer.heard for answer in answers] == [[True]] * len(answers)
+
+
+def _write_slowly(cluster: OurCluster, seconds: float) -> None:
+    """Each change of a's state takes so long."""
+    state = cluster.disks["a"].state
+    real = state.write
+
+    def slow(*arguments: Any) -> None:
+        cluster.now += seconds
+        real(*arguments)
+
+    state.write = slow  # type: ignore[method-assign]
 
 
 def _asked(cluster: OurCluster, count: int, timeout: float) -> list[Answer]:
@@ -113,14 +118,7 @@ def test_who_has_much_to_apply_goes_on_saying_that_it_leads() -> None:
         cluster.write("a", f"n:{number}", "u")
     cluster.settle()
     cluster.crash("a", "b", "c")
-    state = cluster.disks["a"].state
-    real = state.write
-
-    def slow(*arguments: Any) -> None:
-        cluster.now += 0.02
-        real(*arguments)
-
-    state.write = slow  # type: ignore[method-assign]
+    _write_slowly(cluster, 0.02)
     cluster.restart("a", "b", "c")
     cluster.pass_time(1.5)
     cluster.turn("a", campaign=True)
