@@ -11,6 +11,8 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.drawn import DRAWN
+
 # Machines are shared and slow at times: how long one example takes says nothing.
 settings.register_profile(
     "repeatable",
@@ -36,3 +38,11 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
         if variable.startswith("NAMESTORE_"):
             monkeypatch.delenv(variable)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seeds that were drawn: a run that found nothing can be repeated as well."""
+    if DRAWN:
+        terminalreporter.section("drawn anew")
+        for line in DRAWN:
+            terminalreporter.line(line)

@@ -26,6 +26,7 @@ _PLANTED = {mutant.__name__: mutant for mutant in (*MUTANTS, *RARE)}
 PLAIN, PLAIN_POWER = "PySyncObj", "PySyncObj-power"
 PLAINS: dict[str, type[PlainHost]] = {PLAIN: PlainHost, PLAIN_POWER: PowerHost}
 
+_CRASH = "crash: "
 _SLIPS = ("TypeError", "AttributeError", "NameError")
 
 
@@ -48,11 +49,13 @@ class Ending:
 
     @property
     def slipped(self) -> bool:
-        """Code called what is not there, or otherwise than it is: no judge had found anything.
+        """Something was raised that is no judge's word: nothing had been found by then.
 
-        That is how a planted fault ends that does not fit into namestore any more.
+        That is how a planted fault ends that does not fit into namestore any more: code called what
+        is not there, or otherwise than it is.
         """
-        return any(slip in f"{self.check} {self.told}" for slip in _SLIPS)
+        crashed = self.check.startswith(_CRASH)
+        return crashed or any(slip in f"{self.check} {self.told}" for slip in _SLIPS)
 
 
 def attempt(
@@ -107,7 +110,7 @@ def _attempt(plan: Plan, subject: str, trace: Any, errors: list[str], error: boo
     except BaseException as crash:  # whatever it is: a worker that ends says nothing more
         if error:
             raise
-        return Ending(plan, None, f"crash: {type(crash).__name__}", str(crash))
+        return Ending(plan, None, f"{_CRASH}{type(crash).__name__}", str(crash))
 
 
 def _run(plan: Plan, subject: str, trace: Any) -> Result:

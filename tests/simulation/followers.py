@@ -20,6 +20,7 @@ from tests.simulation.callers_real import Client
 from tests.simulation.flows import FlowDriver
 from tests.simulation.lines import Lines
 from tests.simulation.plan import Plan
+from tests.simulation.watch import Violation
 from tests.simulation.world import World
 from tests.support.history import Operation
 
@@ -138,7 +139,7 @@ class Follower:
             followed.gone = int(error.metadata["oldest_revision"])
             self.served += 1  # as much of an answer as an event is
         elif not isinstance(error, Unavailable):
-            raise error
+            raise Violation("feeds", f"a feed ended: {error}")
         self.world.after(self._rng.random(), self.begin)
 
     def note(self) -> None:

@@ -9,6 +9,7 @@ few settings that differ from what its seed drew, so a shortened failure is repl
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -225,4 +226,5 @@ class Plan:
         """What the `replay` command needs to hear to make this plan again."""
         drawn = Plan.draw(self.seed).settings()
         changes = [(k, v) for k, v in self.settings().items() if drawn[k] != v]
-        return " ".join([str(self.seed), *(f"--set {k}={json.dumps(v)}" for k, v in changes)])
+        sets = [f"--set {shlex.quote(f'{k}={json.dumps(v)}')}" for k, v in changes]
+        return " ".join([str(self.seed), *sets])

@@ -12,6 +12,7 @@ Independent of the code under test: it keeps its own book. The checks and where 
 * a leader begins to commit with an entry of its own term (5.4.2);
 * states are equal at equal index, however a node came by its state;
 * nothing is said that speaks for what is not yet durable; a read sees all committed before it;
+* what a log was said to hold stays in it while that leader's term lasts (5.3);
 * nobody finds damage on a disk that was not damaged, nor is answered from one that was.
 """
 
@@ -62,6 +63,8 @@ class Watch:
         # Disks that are gone, with the logs that were on them.
         self._gone: dict[tuple[str, str], Any] = {}
         self._terms: dict[str, int] = {}
+        # Disk to the term it acknowledged entries in last, and the newest of these.
+        self._acknowledged: dict[tuple[str, str], tuple[int, int]] = {}
         # Index and term to the entry and the term of the one before it.
         self._entries: dict[tuple[int, int], tuple[bytes, int | None]] = {}
         self._committed: dict[int, LogEntry] = {}
@@ -211,9 +214,17 @@ class Watch:
 
         What is committed may be among them: who was away hears late of a leader that committed
         nothing there, and later of the one that committed what it had. The others must hold it, and
-        the node itself must not have called it committed.
+        the node itself must not have called it committed. What it acknowledged, only a newer leader
+        may have it remove.
         """
         log = host.log
+        term, newest = self._acknowledged.get((host.node_id, host.drive.incarnation), (0, 0))
+        if term == host.engine.term and start <= min(newest, log.last_index):
+            raise Violation(
+                "acknowledged and kept",
+                f"{host.node_id} removes entries from {start} on, which it acknowledged up to "
+                f"{newest} in the same term {term}",
+            )
         disks = ((each, (each.node_id, each.drive.incarnation)) for each in self.hosts)
         others = {disk: each.log for each, disk in disks if each is not host}
         for index in range(max(start, log.first_index), log.last_index + 1):
@@ -294,6 +305,10 @@ class Watch:
             unsynced = message["success"] and log.durable_last_index < message["index"]
             if unsynced and not overtaken:
                 raise Violation("durable before said", f"{node_id} acknowledges unsynced entries")
+            if message["success"]:
+                disk = node_id, host.drive.incarnation
+                said = message["term"], message["index"]
+                self._acknowledged[disk] = max(said, self._acknowledged.get(disk, said))
         elif kind == "request_vote":
             self.elections += 1
             self._vote(host, message["term"], node_id, node_id if overtaken else vote)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.drawn import DRAWN
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -62,7 +63,8 @@ def test_new_seeds_find_nothing(tmp_path: Path, options: tuple[str, ...], minute
     """
     with started(tmp_path, "--minutes", str(minutes), *options) as run:
         said, _ = run.communicate()
-    print(said)  # noqa: T201  # the seed and all that happened, shown when it fails
+    print(said)  # noqa: T201  # all that happened, shown when it fails
+    DRAWN.append(f"torture {' '.join(options)}: {said.splitlines()[0]}")
     assert run.returncode == 0, said
     assert said.splitlines()[-1].startswith("no violation: ")
     assert nothing_runs(tmp_path)

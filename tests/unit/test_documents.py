@@ -41,6 +41,8 @@ _PLACE = re.compile(
 _SHOWN = re.compile(r"^(?:\$ | {4})(namestore-[a-z-]+(?: .*)?)$", re.MULTILINE)
 # What stands for several commands at once is a synopsis, not a command.
 _SYNOPSIS = re.compile(r"[\[|…]")
+_MADE = re.compile(r"(?:`|^ {4}|\| )make ([a-z-]+)((?: [A-Z_]+=[\w.-]*)*)", re.MULTILINE)
+_RUN = re.compile(r"python -m ((?:tests|benchmarks)[\w.]*)((?: +[\w./=-]+)*)")
 _ERROR_ROW = re.compile(r"^\| `([A-Z_]+)` \| ([A-Z_]+) \| (\w+) \|", re.MULTILINE)
 
 each_document = pytest.mark.parametrize(
@@ -140,6 +142,48 @@ def test_commands_are_found_and_misspelt_ones_refused() -> None:
     for wrong in (["registre", "user:a"], ["register", "--ower", "x"], ["--jsn", "lookup"]):
         with pytest.raises(click.UsageError):
             _check(cli, wrong)
+
+
+def _targets() -> tuple[set[str], set[str]]:
+    """What can be made, and the variables that are looked at."""
+    makefile = _text(ROOT / "Makefile")
+    return set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)), set(
+        re.findall(r"\$\((?:if \$\()?([A-Z_]+)\)", makefile)
+    )
+
+
+@each_document
+def test_what_is_to_be_made_exists(path: Path) -> None:
+    """`make` in a document has the targets and variables that it is shown with."""
+    targets, variables = _targets()
+    for target, settings in _MADE.findall(_text(path)):
+        assert target in targets
+        assert {setting.partition("=")[0] for setting in settings.split()} <= variables
+
+
+def _source_of(module: str) -> str:
+    """All that a module, or the package that it is, says."""
+    place = ROOT / module.replace(".", "/")
+    parts = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return "".join(map(_text, parts))
+
+
+@each_document
+def test_modules_that_are_to_be_run_take_what_they_are_given(path: Path) -> None:
+    """A module in a document is there, and knows the words and options that it is shown with."""
+    for module, given in _RUN.findall(_text(path)):
+        words = [word.partition("=")[0] for word in given.split()]
+        known = words[:1] + [word for word in words[1:] if word.startswith("--")]
+        source = _source_of(module) + '"--help"'
+        assert [word for word in known if f'"{word}"' not in source] == []
+
+
+def test_modules_and_targets_are_found_in_documents() -> None:
+    """The tests above have something to look at."""
+    text = _text(ROOT / "docs" / "testing.md")
+    assert {"simulate", "torture", "test"} <= {target for target, _ in _MADE.findall(text)}
+    assert ("tests.simulation", " crashes --count 1000") in _RUN.findall(text)
+    assert {"SEEDS", "MINUTES", "NODES", "SEED", "ARGS"} <= _targets()[1]
 
 
 def test_table_of_errors_is_that_of_the_code() -> None:
