@@ -64,7 +64,8 @@ def test_new_seeds_find_nothing(tmp_path: Path, options: tuple[str, ...], minute
     with started(tmp_path, "--minutes", str(minutes), *options) as run:
         said, _ = run.communicate()
     print(said)  # noqa: T201  # all that happened, shown when it fails
-    DRAWN.append(f"torture {' '.join(options)}: {said.splitlines()[0]}")
+    drawn = [line for line in said.splitlines() if line.startswith("seed ")]
+    DRAWN.append(f"torture {' '.join([*options, *drawn])}")
     assert run.returncode == 0, said
     assert said.splitlines()[-1].startswith("no violation: ")
     assert nothing_runs(tmp_path)
