@@ -1,15 +1,17 @@
-"""`python -m tests.torture.enter NET CLOCK MODULE …`: runs a module in a place of the run.
+"""`python -m tests.torture.enter NET CLOCK PARENT MODULE …`: runs a module in a place of the run.
 
 NET is the file of a network namespace, CLOCK a file that says how far the wall clock is off; `-`
-for either leaves it as it is. The module's process is this very process, and it ends with the
-thread that started it. Invariant: only the wall clock is moved (`time.time`, `time.time_ns`), as a
-step of the system's clock would; time that is measured goes on as it does, and gRPC, whose
-deadlines are points in time that its C core reads from the system, sees the system's.
+for either leaves it as it is. PARENT is the id of the process that starts it. The module's process
+is this very process, and it ends with the thread that started it. Invariant: only the wall clock is
+moved (`time.time`, `time.time_ns`), as a step of the system's clock would; time that is measured
+goes on as it does, and gRPC, whose deadlines are points in time that its C core reads from the
+system, sees the system's.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import runpy
 import struct
 import sys
@@ -25,8 +27,10 @@ UNCHANGED = "-"
 
 def main() -> None:
     """Never returns normally: the module's end is the end."""
-    net, clock, module, *arguments = sys.argv[1:]
+    net, clock, parent, module, *arguments = sys.argv[1:]
     kernel.die_with_parent()
+    if os.getppid() != int(parent):
+        sys.exit("who started this is gone already")
     if net != UNCHANGED:
         kernel.enter_net(net)
     if clock != UNCHANGED:

@@ -112,7 +112,7 @@ class _Clocks:
 
 
 def _enter(net: str, clock: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.torture.enter", net, clock)
+    return (sys.executable, "-m", "tests.torture.enter", net, clock, str(os.getpid()))
 
 
 class Namespaces:

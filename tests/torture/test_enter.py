@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from tests.torture.enter import CLOCK_FORMAT, UNCHANGED
 
 ROOT = Path(__file__).resolve().parents[2]
+ENTER = (sys.executable, "-m", "tests.torture.enter")
 
 PROGRAM = """
 import json, sys, time
@@ -40,7 +42,7 @@ def test_a_clock_steps_while_the_process_runs(tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     clock.write_bytes(struct.pack(CLOCK_FORMAT, 3_600 * 10**9))
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.torture.enter", UNCHANGED, str(clock), "program"],
+        [*ENTER, UNCHANGED, str(clock), str(os.getpid()), "program"],
         cwd=ROOT,
         env={"PYTHONPATH": str(tmp_path)},
         stdin=subprocess.PIPE,
@@ -59,3 +61,17 @@ def test_a_clock_steps_while_the_process_runs(tmp_path: Path) -> None:
         assert abs(times[0] - times[2] - hours * 3_600) < 60
         assert abs(times[1] - times[2] - hours * 3_600) < 60
     assert 0 < behind[3] - ahead[3] < 60
+
+
+def test_what_is_started_by_somebody_who_is_gone_does_not_begin(tmp_path: Path) -> None:
+    """A run that is killed just as it starts a node: the node would hear of no death any more."""
+    (tmp_path / "program.py").write_text("print('begun')")
+    ended = subprocess.run(
+        [*ENTER, UNCHANGED, UNCHANGED, str(os.getppid()), "program"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
